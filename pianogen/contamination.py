@@ -1,0 +1,49 @@
+"""What the gate asks of a split: no duplicate pair may stand in two splits.
+
+The gate stands twice. The pipeline shows it as a blocking check; and whoever builds shards calls
+`require_clean`, which refuses a split whose report is missing, belongs to another split, or names a
+contaminated pair. Its certificate goes into the shards and from there into every leaderboard row.
+"""
+
+from pianogen.errors import ContaminationError
+from pianogen.lake import Lake, digest
+
+
+def describe(row: dict) -> str:
+    """One contaminated pair in words: both files, their splits, the relation and its evidence."""
+    change = []
+    if row["semitones"]:
+        change.append(f"transposed by {row['semitones']:+d} semitones")
+    if row["tempo_ratio"] and abs(row["tempo_ratio"] - 1) > 0.005:
+        change.append(f"{row['tempo_ratio']:.2f} times as long")
+    how = f" ({', '.join(change)})" if change else ""
+    return (
+        f"{row['dataset_b']}/{row['path_b']} in {row['split_b']} is {row['relation']} of "
+        f"{row['dataset_a']}/{row['path_a']} in {row['split_a']}{how}, score {row['score']:.2f}"
+    )
+
+
+def require_clean(lake: Lake) -> str:
+    """The certificate of the current split.
+
+    Returns:
+        Hash over the split's version and the version of its empty report.
+
+    Raises:
+        ContaminationError: music stands in two splits; every pair is named.
+        LakeError: there is no split yet.
+    """
+    splits = lake.require("splits")
+    report = lake.require("contamination")
+    if report.info.get("splits_version") != splits.version:
+        raise ContaminationError("the contamination report belongs to another split; run the stage 'splits' again")
+    rows = [row for key in report.blocks for row in lake.read_block(report.stage, key, "contamination").to_pylist()]
+    if rows:
+        shown = "\n".join(f"  {describe(row)}" for row in rows[:20])
+        more = f"\n  … and {len(rows) - 20} more" if len(rows) > 20 else ""
+        raise ContaminationError(
+            f"{len(rows)} duplicate pair{'s stand' if len(rows) > 1 else ' stands'} in two splits:\n{shown}{more}\n"
+            'Take the file out of the folder that is pinned to a split, or give that folder split = "auto" in '
+            "pianogen.toml, so that it follows the music it copies."
+        )
+    return digest("certificate", splits.version, report.version)

@@ -1,0 +1,59 @@
+"""The errors a caller of pianogen handles.
+
+    PianogenError
+    ├── SettingsError          pianogen.toml, or an experiment file, is wrong
+    ├── RejectedFileError      a file is not a performance; carries stage and reason
+    ├── LakeError              a table or block is missing, or does not fit its schema
+    ├── ContaminationError     a split did not pass the contamination gate
+    ├── ShardError             a shard does not match its manifest, or a model its vocabulary
+    ├── TrainingError          the training process failed or was stopped
+    └── QueryError             a query cannot be run on the warehouse
+
+Each message says what must hold, what was found, where, and what to do.
+"""
+
+
+class PianogenError(Exception):
+    """Base of every error that pianogen raises on purpose."""
+
+
+class SettingsError(PianogenError):
+    """A settings or experiment file is wrong."""
+
+
+class LakeError(PianogenError):
+    """A table or block is missing from the lake, or does not fit its schema."""
+
+
+class ContaminationError(PianogenError):
+    """A split did not pass the contamination gate."""
+
+
+class ShardError(PianogenError):
+    """A shard does not match its manifest, or a model does not match the shards."""
+
+
+class TrainingError(PianogenError):
+    """The training process failed or was stopped."""
+
+
+class QueryError(PianogenError):
+    """A query cannot be run on the warehouse."""
+
+
+class RejectedFileError(PianogenError):
+    """A file that is not a performance.
+
+    Args:
+        reason: one of the names in `pianogen.ingest.REASONS`.
+        detail: what was found, in words.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+    def __reduce__(self):
+        """Two arguments survive the way back from a worker process."""
+        return type(self), (self.reason, self.detail)

@@ -1,0 +1,1 @@
+"""MIDI and score files: parsing, time, pedals, rendering."""

@@ -1,0 +1,221 @@
+"""One parsed file: the rows it gives to each table of the lake, before it has an id."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from pianogen.errors import RejectedFileError
+from pianogen.midi.pedal import PEDALS, merge_presses, presses, sounding_offsets
+from pianogen.midi.time import TempoMap
+from pianogen.tables import SCHEMAS
+
+MAX_DURATION_SEC = 12 * 3600
+"""Nothing that is played lasts longer; longer files have broken time stamps."""
+
+PIANO = (21, 108)
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """Events of one track (a voice of a score) in file time."""
+
+    program: int
+    is_drum: bool
+    pitch: np.ndarray
+    velocity: np.ndarray
+    onset_tick: np.ndarray
+    duration_tick: np.ndarray
+    control_tick: np.ndarray = field(default_factory=lambda: np.empty(0, np.int32))
+    control_number: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+    control_value: np.ndarray = field(default_factory=lambda: np.empty(0, np.uint8))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ParsedFile:
+    """What a file holds: tables without `performance_id`, and the facts of its `performances` row."""
+
+    format: str
+    title: str | None
+    composer: str | None
+    ticks_per_quarter: int
+    tables: dict[str, pa.Table]
+    num_tracks: int
+    num_notes: int
+    num_drum_notes: int
+    duration_sec: float
+    duration_quarters: float
+    warnings: tuple[str, ...]
+
+    @property
+    def notes(self) -> pa.Table:
+        """Rows of the lake's `notes`, without `performance_id`."""
+        return self.tables["notes"]
+
+
+def columns_of(table: str) -> pa.Schema:
+    """Schema of a table without `performance_id`."""
+    return pa.schema([f for f in SCHEMAS[table] if f.name != "performance_id"])
+
+
+def build_parsed(
+    *,
+    format: str,
+    title: str | None,
+    composer: str | None,
+    tempo: TempoMap,
+    tracks: Sequence[Track],
+    time_signatures: np.ndarray,
+    key_signatures: Sequence[tuple[int, int, str]],
+    warnings: Sequence[str],
+) -> ParsedFile:
+    """Rows of every table from tracks in file time.
+
+    Args:
+        format: `midi` or `musicxml`.
+        title: as the file says, or None.
+        composer: as the file says, or None.
+        tempo: the file's tempo map.
+        tracks: in the order of the file.
+        time_signatures: tick, numerator, denominator, shape (num_time_signatures, 3).
+        key_signatures: tick, sharps, mode of each.
+        warnings: what the parser noticed.
+
+    Raises:
+        RejectedFileError: no notes, or times that cannot be.
+    """
+    notes = _notes(tracks, tempo)
+    if not notes.num_rows:
+        raise RejectedFileError("no_notes", "the file is well formed and holds no note")
+    onset_tick = notes["onset_tick"].to_numpy().astype(np.int64)
+    end_tick = onset_tick + notes["duration_tick"].to_numpy()
+    offset_sec = notes["offset_sec"].to_numpy()
+    if onset_tick.min() < 0 or end_tick.max() >= 2**31 or notes["duration_tick"].to_numpy().min() < 0:
+        raise RejectedFileError("implausible_time", f"note times from tick {onset_tick.min()} to {end_tick.max()}")
+    duration_sec = float(offset_sec.max())
+    if duration_sec > MAX_DURATION_SEC:
+        raise RejectedFileError("implausible_time", f"the last note ends after {duration_sec / 3600:.1f} hours")
+    is_drum = notes["is_drum"].to_numpy(zero_copy_only=False)
+    if is_drum.all():
+        raise RejectedFileError("no_notes", f"only drums: {len(is_drum)} notes on the drum channel")
+    tables = {
+        "notes": notes,
+        "controls": _controls(tracks, tempo),
+        "pedal_presses": _pedal_presses(tracks, tempo, int(end_tick.max())),
+        "tempos": pa.table([tempo.tick, tempo.start_sec, tempo.tempo_qpm], names=columns_of("tempos").names),
+        "time_signatures": pa.table(
+            [time_signatures[:, 0], tempo.seconds(time_signatures[:, 0]), time_signatures[:, 1], time_signatures[:, 2]],
+            names=columns_of("time_signatures").names,
+        ),
+        "key_signatures": pa.table(
+            [
+                pa.array([k[0] for k in key_signatures], pa.int32()),
+                tempo.seconds(np.array([k[0] for k in key_signatures], np.int64)),
+                pa.array([k[1] for k in key_signatures], pa.int8()),
+                pa.array([k[2] for k in key_signatures], pa.string()),
+            ],
+            names=columns_of("key_signatures").names,
+        ),
+    }
+    return ParsedFile(
+        format=format,
+        title=title,
+        composer=composer,
+        ticks_per_quarter=tempo.ticks_per_quarter,
+        tables={name: table.cast(columns_of(name)) for name, table in tables.items()},
+        num_tracks=len(tracks),
+        num_notes=int((~is_drum).sum()),
+        num_drum_notes=int(is_drum.sum()),
+        duration_sec=duration_sec,
+        duration_quarters=float(end_tick.max() / tempo.ticks_per_quarter),
+        warnings=(*warnings, *_note_warnings(notes, is_drum)),
+    )
+
+
+def _note_warnings(notes: pa.Table, is_drum: np.ndarray) -> list[str]:
+    pitch = notes["pitch"].to_numpy()[~is_drum]
+    found = []
+    if off_piano := int(((pitch < PIANO[0]) | (pitch > PIANO[1])).sum()):
+        found.append(f"notes_off_piano: {off_piano} notes outside pitches {PIANO[0]}-{PIANO[1]}")
+    if zero := int((notes["duration_tick"].to_numpy() == 0).sum()):
+        found.append(f"zero_length_notes: {zero} notes end where they begin")
+    if is_drum.any():
+        found.append(f"drums: {int(is_drum.sum())} notes on the drum channel, not tokenized")
+    programs = np.unique(notes["program"].to_numpy()[~is_drum])
+    if len(other := programs[programs > 7]):
+        found.append(f"other_instruments: programs {', '.join(map(str, other))} are taken as piano")
+    return found
+
+
+def _notes(tracks: Sequence[Track], tempo: TempoMap) -> pa.Table:
+    sizes = [len(track.pitch) for track in tracks]
+
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(track, name) for track in tracks]) if tracks else np.empty(0, np.int32)
+
+    column = {name: joined(name) for name in ("pitch", "velocity", "onset_tick", "duration_tick")}
+    column["track"] = np.repeat(np.arange(len(tracks)), sizes)
+    column["program"] = np.repeat(np.array([track.program for track in tracks], np.uint8), sizes)
+    column["is_drum"] = np.repeat(np.array([track.is_drum for track in tracks], bool), sizes)
+    order = np.lexsort((column["track"], column["pitch"], column["onset_tick"]))
+    column = {name: values[order] for name, values in column.items()}
+    onset_tick = column["onset_tick"].astype(np.int64)
+    column["onset_sec"] = tempo.seconds(onset_tick)
+    column["offset_sec"] = tempo.seconds(onset_tick + column["duration_tick"])
+    column["sounding_offset_sec"] = _sounding(column, tracks, tempo)
+    names = columns_of("notes").names
+    return pa.table([column[name] for name in names], names=names)
+
+
+def _sounding(column: dict[str, np.ndarray], tracks: Sequence[Track], tempo: TempoMap) -> np.ndarray:
+    """Offsets under the sustain pedal.
+
+    The two hands of one instrument often lie in two tracks with the pedal in one of them, so a press
+    holds the notes of every track of the same program.
+    """
+    sounding = column["offset_sec"].copy()
+    end_tick = int((column["onset_tick"].astype(np.int64) + column["duration_tick"]).max(initial=0))
+    for program in {track.program for track in tracks if not track.is_drum}:
+        held = [
+            presses(track.control_tick[is_sustain], track.control_value[is_sustain], end_tick)
+            for track in tracks
+            if track.program == program and not track.is_drum and (is_sustain := track.control_number == 64).any()
+        ]
+        if held:
+            rows = (column["program"] == program) & ~column["is_drum"]
+            press_sec = tempo.seconds(merge_presses(np.concatenate(held)))
+            sounding[rows] = sounding_offsets(sounding[rows], press_sec)
+    return sounding
+
+
+def _controls(tracks: Sequence[Track], tempo: TempoMap) -> pa.Table:
+    sizes = [len(track.control_tick) for track in tracks]
+    tick = np.concatenate([np.empty(0, np.int32), *(track.control_tick for track in tracks)])
+    column = {
+        "track": np.repeat(np.arange(len(tracks)), sizes),
+        "tick": tick,
+        "time_sec": tempo.seconds(tick.astype(np.int64)),
+        "number": np.concatenate([np.empty(0, np.uint8), *(track.control_number for track in tracks)]),
+        "value": np.concatenate([np.empty(0, np.uint8), *(track.control_value for track in tracks)]),
+    }
+    return pa.table(column)
+
+
+def _pedal_presses(tracks: Sequence[Track], tempo: TempoMap, end_tick: int) -> pa.Table:
+    rows: list[tuple[int, str, np.ndarray]] = []
+    for number, track in enumerate(tracks):
+        for controller, pedal in PEDALS.items():
+            chosen = track.control_number == controller
+            if chosen.any():
+                rows.append((number, pedal, presses(track.control_tick[chosen], track.control_value[chosen], end_tick)))
+    sizes = [len(row[2]) for row in rows]
+    intervals = tempo.seconds(np.concatenate([np.empty((0, 2), np.int64), *(row[2] for row in rows)]))
+    return pa.table(
+        {
+            "track": np.repeat(np.array([row[0] for row in rows], np.int16), sizes),
+            "pedal": pa.array(np.repeat(np.array([row[1] for row in rows], object), sizes), pa.string()),
+            "press_sec": intervals[:, 0],
+            "lift_sec": intervals[:, 1],
+        }
+    )

@@ -1,0 +1,69 @@
+"""Tempo map: file ticks to seconds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+DEFAULT_MICROSECONDS_PER_QUARTER = 500_000
+"""120 quarters a minute, where a file names no tempo (Standard MIDI Files 1.0)."""
+
+
+@dataclass(frozen=True, eq=False)
+class TempoMap:
+    """Tempo changes of one file.
+
+    Args:
+        tick: where each tempo begins, ascending without repeats, the first 0, shape (num_tempos,).
+        microseconds_per_quarter: shape (num_tempos,), all positive.
+        ticks_per_quarter: the file's division.
+    """
+
+    tick: np.ndarray
+    microseconds_per_quarter: np.ndarray
+    ticks_per_quarter: int
+
+    @property
+    def start_sec(self) -> np.ndarray:
+        """When each tempo begins, seconds, shape (num_tempos,)."""
+        lengths = np.diff(self.tick) * self._sec_per_tick[:-1]
+        return np.concatenate(([0.0], np.cumsum(lengths)))
+
+    def seconds(self, tick: np.ndarray) -> np.ndarray:
+        """Seconds of file ticks, float64, the shape of `tick`."""
+        if len(self.tick) == 1:
+            return tick * self._sec_per_tick[0]
+        tempo = np.searchsorted(self.tick, tick, side="right") - 1
+        return self.start_sec[tempo] + (tick - self.tick[tempo]) * self._sec_per_tick[tempo]
+
+    @property
+    def tempo_qpm(self) -> np.ndarray:
+        """Quarters per minute, shape (num_tempos,)."""
+        return 60e6 / self.microseconds_per_quarter
+
+    @property
+    def _sec_per_tick(self) -> np.ndarray:
+        return self.microseconds_per_quarter / (1e6 * self.ticks_per_quarter)
+
+
+def tempo_map(tick: np.ndarray, microseconds_per_quarter: np.ndarray, ticks_per_quarter: int) -> TempoMap:
+    """A tempo map from a file's tempo events.
+
+    Events of zero microseconds are passed over. Of several at one tick the last holds. Up to the first
+    one, the default holds.
+
+    Args:
+        tick: shape (num_events,), in the order of the file.
+        microseconds_per_quarter: shape (num_events,).
+        ticks_per_quarter: positive.
+    """
+    usable = microseconds_per_quarter > 0
+    tick = np.asarray(tick, np.int64)[usable]
+    tempo = np.asarray(microseconds_per_quarter, np.int64)[usable]
+    order = np.argsort(tick, kind="stable")
+    tick, tempo = tick[order], tempo[order]
+    is_last = np.append(np.diff(tick) > 0, True)[: len(tick)]
+    tick, tempo = tick[is_last], tempo[is_last]
+    if not len(tick) or tick[0] > 0:
+        tick = np.concatenate(([0], tick))
+        tempo = np.concatenate(([DEFAULT_MICROSECONDS_PER_QUARTER], tempo))
+    return TempoMap(tick, tempo, ticks_per_quarter)

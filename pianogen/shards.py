@@ -1,0 +1,305 @@
+"""Token sequences in numbered Arrow files, with a manifest that says where they come from.
+
+A shard holds the sequences of one split made from one ingest block, so a new recording costs one shard.
+Each is an Arrow IPC file with one row per sequence (`SEQUENCE_SCHEMA`), read through a memory map.
+Sequences begin with BOS and end with EOS. Train alone is transposed.
+
+The manifest (`manifests/shards/<experiment>.json`) carries the versions of datasets and split, the
+certificate of the contamination gate, tokenizer, augmentation, counts, and the SHA-256 of every shard.
+"""
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from pianogen import contamination, parallel
+from pianogen.augment import AugmentConfig, transpositions_within
+from pianogen.errors import ShardError
+from pianogen.lake import Lake, Manifest, Stage
+from pianogen.midi.columns import from_table
+from pianogen.settings import Settings
+from pianogen.tokenizers.base import BOS_ID, EOS_ID, make_tokenizer
+
+STAGE = Stage(
+    name="shards",
+    modules=(
+        "pianogen.shards",
+        "pianogen.augment",
+        "pianogen.midi.columns",
+        "pianogen.tokenizers.base",
+        "pianogen.tokenizers.remi",
+    ),
+    packages=("miditok", "symusic", "pyarrow"),
+    tables=(),
+)
+SPLITS = ("train", "validation", "test")
+SEQUENCE_SCHEMA = pa.schema(
+    [
+        ("performance_id", pa.string()),
+        ("semitones", pa.int8()),
+        ("num_notes", pa.int32()),  # in the source, not by the tokenizer
+        ("token_ids", pa.list_(pa.uint16())),
+    ]
+)
+FILE_NAME = "sequences.arrow"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _ShardTask:
+    lake: Path
+    ingest_block: str
+    performance_ids: tuple[str, ...]
+    split: str
+    tokenizer: dict[str, Any]
+    augment: AugmentConfig
+    key: str
+
+
+def build_shards(
+    lake: Lake,
+    settings: Settings,
+    *,
+    name: str,
+    tokenizer: Mapping[str, Any],
+    augment: AugmentConfig,
+    datasets: Sequence[str] | None = None,
+    progress: parallel.Progress | None = None,
+) -> Manifest:
+    """Tokenize the current split into shards.
+
+    Args:
+        lake: where the split lies and the shards go.
+        settings: number of workers and backend.
+        name: the experiment that the shards are for; partition of the manifest.
+        tokenizer: name and options, see `make_tokenizer`.
+        augment: transpositions of the training music.
+        datasets: names to take; all of them without it.
+        progress: told after each shard.
+
+    Raises:
+        ContaminationError: the split did not pass the gate.
+        ShardError: a split holds no music.
+    """
+    certificate = contamination.require_clean(lake)
+    tasks = _tasks(lake, tokenizer, augment, datasets)
+    todo = [task for task in tasks if not lake.has_block(STAGE.name, task.key)]
+    parallel.map_blocks(_write_shard, todo, settings, progress)
+    shards = [_describe(lake, number, task) for number, task in enumerate(tasks)]
+    counts = {
+        split: {
+            f"num_{what}": sum(shard[f"num_{what}"] for shard in shards if shard["split"] == split)
+            for what in ("sequences", "tokens", "notes", "performances")
+        }
+        for split in SPLITS
+    }
+    if missing := [split for split in SPLITS if not counts[split]["num_performances"]]:
+        wanted = ", ".join(datasets) if datasets else "all datasets"
+        raise ShardError(f"no music in {', '.join(missing)} of {wanted}; add performances, or name more datasets")
+    coder = make_tokenizer(tokenizer)
+    info = {
+        "datasets": sorted({m.partition for m in lake.manifests("ingest")} if datasets is None else set(datasets)),
+        "dataset_versions": _dataset_versions(lake, datasets),
+        "split_version": lake.require("splits").version,
+        "certificate": certificate,
+        "tokenizer": {**dict(tokenizer), "version": coder.version, "vocab_size": len(coder.vocab)},
+        "augmentation": {**asdict(augment), "semitones": list(augment.semitones)},
+        "counts": counts,
+        "shards": shards,
+    }
+    return lake.publish(STAGE, [task.key for task in tasks], partition=name, info=info)
+
+
+def _dataset_versions(lake: Lake, datasets: Sequence[str] | None) -> dict[str, str]:
+    return {
+        m.partition: m.info["dataset_version"]
+        for m in lake.manifests("ingest")
+        if datasets is None or m.partition in datasets
+    }
+
+
+def _tasks(lake: Lake, tokenizer: Mapping, augment: AugmentConfig, datasets: Sequence[str] | None) -> list[_ShardTask]:
+    split_of = dict(zip(*lake.read("splits", ["performance_id", "split"]).to_pydict().values(), strict=True))
+    tokenizer_version = make_tokenizer(tokenizer).version
+    tasks = []
+    for manifest in lake.manifests("ingest"):
+        if datasets is not None and manifest.partition not in datasets:
+            continue
+        for block in manifest.blocks:
+            members = lake.read_block("ingest", block, "performances")["performance_id"].to_pylist()
+            for split in SPLITS:
+                chosen = tuple(sorted(p for p in members if split_of[p] == split))
+                if not chosen:
+                    continue
+                used = augment if split == "train" else AugmentConfig(semitones=(0,))
+                key = STAGE.key(inputs=[block, chosen], settings=[tokenizer_version, asdict(used)])
+                tasks.append(
+                    _ShardTask(
+                        lake=lake.root,
+                        ingest_block=block,
+                        performance_ids=chosen,
+                        split=split,
+                        tokenizer=dict(tokenizer),
+                        augment=used,
+                        key=key,
+                    )
+                )
+    return sorted(tasks, key=lambda task: (SPLITS.index(task.split), task.key))
+
+
+def _write_shard(task: _ShardTask) -> None:
+    lake = Lake(task.lake)
+    coder = make_tokenizer(task.tokenizer)
+    performances = lake.read_block("ingest", task.ingest_block, "performances")
+    tpq = dict(
+        zip(performances["performance_id"].to_pylist(), performances["ticks_per_quarter"].to_pylist(), strict=True)
+    )
+    notes = lake.read_block("ingest", task.ingest_block, "notes")
+    rows = []
+    for performance_id, table in _by_performance(notes, set(task.performance_ids)):
+        columns = from_table(table, tpq[performance_id])
+        low, high = coder.pitch_range
+        on_piano = columns.take((columns.pitch >= low) & (columns.pitch <= high))
+        token_ids = coder.encode(columns)
+        for semitones in transpositions_within(on_piano.pitch, task.augment, coder.pitch_range):
+            ids = coder.transpose(token_ids, semitones) if semitones else token_ids
+            rows.append((performance_id, semitones, len(columns), np.concatenate(([BOS_ID], ids, [EOS_ID]))))
+    rows.sort(key=lambda row: row[:2])
+    offsets = np.cumsum([0, *(len(row[3]) for row in rows)], dtype=np.int32)
+    values = np.concatenate([row[3] for row in rows]).astype(np.uint16) if rows else np.empty(0, np.uint16)
+    batch = pa.record_batch(
+        [
+            pa.array([row[0] for row in rows], pa.string()),
+            pa.array([row[1] for row in rows], pa.int8()),
+            pa.array([row[2] for row in rows], pa.int32()),
+            pa.ListArray.from_arrays(offsets, values),
+        ],
+        schema=SEQUENCE_SCHEMA,
+    )
+    with (
+        lake.new_block(STAGE.name, task.key) as folder,
+        pa.OSFile(str(folder / FILE_NAME), "wb") as sink,
+        pa.ipc.new_file(sink, SEQUENCE_SCHEMA) as writer,
+    ):
+        writer.write_batch(batch)
+
+
+def _by_performance(notes: pa.Table, wanted: set[str]) -> Iterator[tuple[str, pa.Table]]:
+    """Slices of consecutive rows; ingest writes the notes of a performance together."""
+    ids = notes["performance_id"].combine_chunks().dictionary_encode()
+    codes = ids.indices.to_numpy()
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    ends = np.append(starts[1:], len(codes))
+    for start, end in zip(starts, ends, strict=True):
+        performance_id = ids.dictionary[codes[start]].as_py()
+        if performance_id in wanted:
+            yield performance_id, notes.slice(start, end - start)
+
+
+def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
+    path = lake.block_path(STAGE.name, task.key) / FILE_NAME
+    table = _read_shard(path)
+    originals = table.filter(pa.compute.equal(table["semitones"], 0))
+    return {
+        "shard": number,
+        "split": task.split,
+        "block": task.key,
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "num_sequences": table.num_rows,
+        "num_tokens": len(table["token_ids"].combine_chunks().flatten()),
+        "num_notes": pa.compute.sum(table["num_notes"]).as_py() or 0,
+        "num_performances": originals.num_rows,
+    }
+
+
+def _read_shard(path: Path) -> pa.Table:
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ShardError(
+            f"{path}: not a readable shard ({error}); delete its folder and build the shards again"
+        ) from None
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The sequences of one split, memory-mapped; `sequences[i]` costs the same for every i."""
+
+    performance_ids: tuple[str, ...]
+    semitones: np.ndarray
+    num_notes: np.ndarray
+    _values: tuple[np.ndarray, ...]
+    _starts: tuple[tuple[int, int, int], ...]
+
+    def __len__(self) -> int:
+        """Number of sequences."""
+        return len(self._starts)
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """Token ids with BOS and EOS, uint16, shape (num_tokens,), without a copy."""
+        shard, start, end = self._starts[i]
+        return self._values[shard][start:end]
+
+    def lengths(self) -> np.ndarray:
+        """Tokens of each sequence, int64, shape (num_sequences,)."""
+        return np.asarray([end - start for _, start, end in self._starts], np.int64)
+
+
+class ShardSet:
+    """A finished shard set, opened by its experiment's name.
+
+    Raises:
+        LakeError: it was never built.
+    """
+
+    def __init__(self, lake: Lake, name: str) -> None:
+        self.lake = lake
+        self.manifest = lake.require(STAGE.name, name)
+        self.info = self.manifest.info
+        self.version = self.manifest.version
+        self.tokenizer = make_tokenizer(
+            {k: v for k, v in self.info["tokenizer"].items() if k not in ("version", "vocab_size")}
+        )
+        if self.tokenizer.version != self.info["tokenizer"]["version"]:
+            raise ShardError(f"shards of {name!r} were made by another version of the tokenizer; build them again")
+
+    def sequences(self, split: str) -> Sequences:
+        """The sequences of train, validation or test."""
+        tables = [
+            _read_shard(self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME)
+            for shard in self.info["shards"]
+            if shard["split"] == split
+        ]
+        columns = [table["token_ids"].combine_chunks() for table in tables]
+        starts = []
+        for shard, column in enumerate(columns):
+            offsets = column.offsets.to_numpy()
+            starts += [(shard, int(a), int(b)) for a, b in itertools.pairwise(offsets)]
+        joined = pa.concat_tables([SEQUENCE_SCHEMA.empty_table(), *tables])
+        return Sequences(
+            performance_ids=tuple(joined["performance_id"].to_pylist()),
+            semitones=joined["semitones"].to_numpy(),
+            num_notes=joined["num_notes"].to_numpy(),
+            _values=tuple(column.values.to_numpy() for column in columns),
+            _starts=tuple(starts),
+        )
+
+    def verify(self) -> None:
+        """Compare every shard's bytes with the manifest.
+
+        Raises:
+            ShardError: a shard changed after it was built.
+        """
+        for shard in self.info["shards"]:
+            path = self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            if found != shard["sha256"]:
+                raise ShardError(
+                    f"shard_{shard['shard']:05d} ({path}): SHA-256 {found[:12]}… found, manifest says "
+                    f"{shard['sha256'][:12]}…; delete its folder and build the shards again"
+                )

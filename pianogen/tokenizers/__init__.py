@@ -1,0 +1,1 @@
+"""Note columns to token ids and back, a module per published scheme."""
