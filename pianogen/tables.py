@@ -131,8 +131,9 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             ("performance_id", ID),
             ("shingle", pa.uint64()),
-            ("lowest_pitch", pa.uint8()),
+            ("lowest_pitch", pa.uint8()),  # of its first window
             ("onset_sec", pa.float32()),
+            ("is_unique", pa.bool_()),  # stands once in the performance
         ]
     ),
     # One row per performance: how its shingles were sampled.
@@ -151,7 +152,8 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("performance_b", ID),
             ("relation", pa.string()),  # same_bytes | same_notes | edited_copy | similar
             ("score", pa.float64()),  # share of the smaller one's shingles found in the other, 0-1
-            ("num_shared", pa.int32()),
+            ("num_shared", pa.int32()),  # shingles; 0 where equal hashes speak alone
+            ("num_anchors", pa.int32()),  # of them, those that agree on the transposition
             ("semitones", pa.int32()),  # b is a, transposed up by this
             ("tempo_ratio", pa.float64()),  # seconds of b per second of a
         ]
