@@ -139,3 +139,21 @@ def _source_file(path: Path, name: str) -> SourceFile:
     except OSError as error:
         problem = error.strerror or str(error)
     return SourceFile(path=path, name=name, file_id=None, size_bytes=0, problem=problem)
+
+
+def look_at(folder: Path) -> tuple[str, float]:
+    """The state of a folder by names, sizes and times, without reading its files.
+
+    Returns:
+        A hash that changes when a file comes, goes or is written to, and the latest time of change
+        (seconds since 1970; 0 without files).
+    """
+    newest, state = 0.0, hashlib.sha256()
+    for path in sorted(_walk(folder)):
+        try:
+            status = path.stat()
+        except OSError:
+            continue  # gone since it was listed: the next look tells
+        newest = max(newest, status.st_mtime)
+        state.update(f"{printable(path)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return state.hexdigest()[:32], newest

@@ -133,6 +133,13 @@ def ingest_dataset(
     raise LakeError(f"{dataset.folder}: files kept changing while they were read; try again when they rest")
 
 
+def files_to_parse(lake: Lake, dataset: Dataset) -> tuple[int, int]:
+    """What `ingest_dataset` would do: the number of files listed, and of those in blocks not yet parsed."""
+    files = list_files(dataset)
+    tasks = _tasks(lake, dataset.name, files)
+    return len(files), sum(len(task.files) for task in tasks if not lake.has_block(STAGE.name, task.key))
+
+
 def _tasks(lake: Lake, dataset: str, files: Sequence[SourceFile]) -> list[_Task]:
     copies = Counter(file.file_id for file in files if file.file_id)
     path_of = {file.file_id: str(file.path) for file in reversed(files) if file.file_id}

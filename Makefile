@@ -1,0 +1,64 @@
+# `make run` and `make test` are all that a fresh machine needs: Python 3.11 or newer, make, git.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do command -v $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+BENCH_INSTALLED := $(VENV)/.installed-bench
+
+# Dagster reads $DAGSTER_HOME/dagster.yaml; what it keeps lies in .dagster, next to it.
+export DAGSTER_HOME := $(CURDIR)
+
+.PHONY: help run test ui check fast bench lock clean
+help: ## what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(INSTALLED) ## the whole graph on the starter data and data/custom
+	$(BIN)/python -m pipelines.run
+
+test: check ## every check and every test
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+fast: $(INSTALLED) ## the tests that take seconds
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+check: $(INSTALLED) ## format, lint, types, structure
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+ui: $(INSTALLED) ## Dagster at http://127.0.0.1:3000
+	@mkdir -p .dagster
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+
+bench: $(BENCH_INSTALLED) ## speed beside peers, see benchmarks/README.md
+	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.lake_formats
+
+# torch is named by hand: its newest build may bring gigabytes of CUDA that a CPU does not need.
+TORCH := torch==2.13.0
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-index-url --no-emit-find-links \
+	--no-emit-options --no-header --no-annotate
+
+lock: $(INSTALLED) ## choose the newest versions that pyproject.toml allows
+	echo "$(TORCH)" > $(VENV)/torch.txt
+	$(COMPILE) --constraint $(VENV)/torch.txt --extra train --extra report --extra orchestration --extra dev \
+		--output-file requirements.lock pyproject.toml
+	$(COMPILE) --constraint requirements.lock --extra bench --output-file requirements-bench.lock pyproject.toml
+	sed -i -e 's/^\(torch==[0-9.]*\)+.*/\1/' -e '/^pip==/d' -e '/^#/d' requirements.lock requirements-bench.lock
+
+clean: ## remove .venv; data stays
+	rm -rf $(VENV)
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "pianogen needs Python 3.11 or newer, and no python3 was found on PATH"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(f"pianogen needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Set PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.lock
+	@touch $@

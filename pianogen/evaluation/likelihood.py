@@ -1,0 +1,143 @@
+"""How well a model predicts music: the one place where likelihood is computed, in training and after.
+
+Every token of a sequence but BOS is scored exactly once, EOS included: nats = -ln p(token | tokens before it).
+A sequence longer than the context is scored through a sliding window, in which each token is given all tokens
+before it, or at least half a context of them. Logits are turned into probabilities in fp32, sums are in fp64.
+
+    nll             sum of nats / number of tokens scored                   nats per token
+    perplexity      exp(nll)                                                -
+    bits_per_note   sum of nats / ln 2 / number of notes                    bits per note
+    bits_per_second sum of nats / ln 2 / seconds of music                   bits per second
+
+Sums run over all performances before the division (micro-average). Notes are those of the source, drums
+left out, whether the tokenizer kept them or not: so bits per note of two tokenizers can be compared on the same
+performances, though a tokenizer that drops detail has less to predict. nll and perplexity can't be
+compared across vocabularies.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from pianogen.shards import Sequences
+from pianogen.tokenizers.base import PAD_ID
+
+BATCH_TOKENS = 8192
+"""Tokens of one forward pass; sums depend on it in the last digits, so it is fixed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Likelihood:
+    """Sums over a set of performances."""
+
+    nats: float
+    num_tokens: int
+    num_notes: int
+    num_performances: int
+
+    @property
+    def nll(self) -> float:
+        """Nats per token."""
+        return self.nats / self.num_tokens
+
+    @property
+    def bits_per_note(self) -> float:
+        """Bits per note of the source; infinite where there is none."""
+        return self.nats / math.log(2) / self.num_notes if self.num_notes else math.inf
+
+
+def measure(model: torch.nn.Module, sequences: Sequences, chosen: Sequence[int], context_length: int) -> Likelihood:
+    """The model's likelihood of the chosen sequences, together."""
+    tokens = [sequences[i] for i in chosen]
+    return Likelihood(
+        nats=float(score(model, tokens, context_length).sum()),
+        num_tokens=sum(len(ids) - 1 for ids in tokens),
+        num_notes=int(sequences.num_notes[list(chosen)].sum()),
+        num_performances=len({sequences.performance_ids[i] for i in chosen}),
+    )
+
+
+def choose_within(sequences: Sequences, max_tokens: int) -> list[int]:
+    """Indices of sequences in the order of their performance ids until they hold `max_tokens`; at least one.
+
+    Ids are hashes, so this is a random sample, and the same one for every model.
+    """
+    chosen: list[int] = []
+    total = 0
+    lengths = sequences.lengths()
+    for i in sorted(range(len(sequences)), key=lambda i: (sequences.performance_ids[i], sequences.semitones[i])):
+        if chosen and total + lengths[i] > max_tokens:
+            break
+        chosen.append(i)
+        total += int(lengths[i])
+    return chosen
+
+
+def score(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_length: int) -> np.ndarray:
+    """Nats of each sequence, float64, shape (num_sequences,).
+
+    Args:
+        model: `model(input_ids=ids).logits` for ids (B, T); put into evaluation mode here, and back after.
+        sequences: token ids with BOS first, at least one token each.
+        context_length: the most tokens that the model takes.
+    """
+    windows = [
+        (i, *window) for i, ids in enumerate(sequences) for window in scoring_windows(len(ids) - 1, context_length)
+    ]
+    # Longest first: windows of one batch differ little in length, so there is little padding.
+    windows.sort(key=lambda window: (window[1] - window[2], window[0], window[1]))
+    nats = np.zeros(len(sequences))
+    device = next(model.parameters(), torch.empty(0)).device
+    was_training = model.training
+    model.eval()
+    try:
+        batch_size = max(1, BATCH_TOKENS // context_length)
+        for first in range(0, len(windows), batch_size):
+            batch = windows[first : first + batch_size]
+            for (i, *_), value in zip(batch, _score_batch(model, sequences, batch, device), strict=True):
+                nats[i] += value
+    finally:
+        model.train(was_training)
+    return nats
+
+
+def scoring_windows(num_targets: int, context_length: int) -> list[tuple[int, int, int]]:
+    """Windows that score each of `num_targets` tokens once.
+
+    Returns:
+        (start, end, skip): the model reads tokens [start, end), which predict tokens [start + 1, end + 1); the
+        first `skip` of those were scored by the window before.
+    """
+    if num_targets < 1:
+        return []
+    end = min(num_targets, context_length)
+    windows = [(0, end, 0)]
+    stride = max(1, context_length // 2)
+    while end < num_targets:
+        scored = end
+        end = min(num_targets, end + stride)
+        windows.append((end - context_length, end, scored - (end - context_length)))
+    return windows
+
+
+@torch.inference_mode()
+def _score_batch(
+    model: torch.nn.Module, sequences: Sequence[np.ndarray], windows: list[tuple[int, int, int, int]], device
+) -> list[float]:
+    longest = max(end - start for _, start, end, _ in windows)
+    input_ids = np.full((len(windows), longest), PAD_ID, np.int64)
+    targets = np.full((len(windows), longest), PAD_ID, np.int64)
+    counted = np.zeros((len(windows), longest), bool)
+    for row, (i, start, end, skip) in enumerate(windows):
+        tokens = sequences[i][start : end + 1]
+        input_ids[row, : end - start] = tokens[:-1]
+        targets[row, : end - start] = tokens[1:]
+        counted[row, skip : end - start] = True
+    logits = model(input_ids=torch.from_numpy(input_ids).to(device)).logits.float()
+    log_probs = F.log_softmax(logits, dim=-1)
+    nats = -log_probs.gather(-1, torch.from_numpy(targets).to(device)[..., None])[..., 0].cpu().double().numpy()
+    return (nats * counted).sum(axis=1).tolist()

@@ -1,0 +1,230 @@
+"""From a prompt, or from nothing, to a new performance, token by token.
+
+A batch goes forward in step: all sequences begin at the shortest prompt's end, and a longer prompt's tokens are
+given where its neighbours' are drawn. So they share one key-value cache without padding. When the cache holds a
+whole context, its older half is dropped and the newer half is read anew from position 0.
+A sequence ends at EOS, or after `max_tokens` drawn tokens. PAD and BOS are never drawn.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+from transformers import DynamicCache
+
+from pianogen.errors import RejectedFileError, ShardError
+from pianogen.generation.decoding import DecodingConfig, next_tokens
+from pianogen.ingest import parse_file
+from pianogen.midi.columns import NoteColumns, from_table
+from pianogen.midi.render import DEFAULT_TEMPO_QPM, duration_sec, midi_bytes
+from pianogen.models import load_model
+from pianogen.models.devices import fixed_threads, pick_device
+from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID, Tokenizer, make_tokenizer
+from pianogen.training.experiment import GenerationConfig
+from pianogen.training.runs import require_run, write_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """The beginning of a performance, or nothing."""
+
+    notes: NoteColumns | None = None
+    tempo_qpm: float = DEFAULT_TEMPO_QPM
+    """The performance's first tempo, at which the sample is rendered."""
+    end_sec: float = 0.0
+    """Where the prompt ends when it is rendered at `tempo_qpm`."""
+    performance_id: str | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A generated performance: the prompt and what follows."""
+
+    notes: NoteColumns
+    tempo_qpm: float
+    prompt_sec: float
+    midi: bytes
+
+    @property
+    def num_notes(self) -> int:
+        """Notes of prompt and continuation."""
+        return len(self.notes)
+
+    @property
+    def duration_sec(self) -> float:
+        """Last note-off."""
+        return duration_sec(self.notes, self.tempo_qpm)
+
+
+@torch.inference_mode()
+def continue_tokens(
+    model: torch.nn.Module,
+    prompts: Sequence[np.ndarray],
+    *,
+    max_tokens: int,
+    decoding: DecodingConfig,
+    seeds: Sequence[int],
+    context_length: int,
+) -> list[np.ndarray]:
+    """Prompts with their continuations.
+
+    Args:
+        model: on any device, in evaluation mode.
+        prompts: token ids with BOS first, at least one token each.
+        max_tokens: most tokens drawn for each.
+        decoding: how they are drawn.
+        seeds: one for each prompt; with its prompt it decides the sample, up to rounding of the batch.
+        context_length: the most tokens that the model takes.
+
+    Returns:
+        Token ids of each, int64, prompt included; EOS last where the model ended the piece.
+    """
+    if not prompts:
+        return []
+    device = next(model.parameters()).device
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    given = [len(prompt) for prompt in prompts]
+    tokens = torch.full((len(prompts), max(given) + max_tokens), PAD_ID, dtype=torch.int64)
+    for row, prompt in enumerate(prompts):
+        tokens[row, : len(prompt)] = torch.from_numpy(prompt.astype(np.int64))
+    ends = [length + max_tokens for length in given]
+    position = min(given)
+    cache, num_cached = None, 0
+    while position < max(ends):
+        if cache is None or num_cached == context_length:
+            first = 0 if cache is None and position <= context_length else position - max(1, context_length // 2)
+            cache, num_cached = DynamicCache(), 0
+        else:
+            first = position - 1
+        window = tokens[:, first:position]
+        logits = model(input_ids=window.to(device), past_key_values=cache, use_cache=True).logits[:, -1].float().cpu()
+        num_cached += window.shape[1]
+        rows = [row for row in range(len(prompts)) if given[row] <= position < ends[row]]
+        if rows:
+            drawn = next_tokens(logits[rows], decoding, [generators[row] for row in rows], never=(PAD_ID, BOS_ID))
+            for row, token in zip(rows, drawn.tolist(), strict=True):
+                tokens[row, position] = token
+                if token == EOS_ID:
+                    ends[row] = position + 1
+        position += 1
+    return [tokens[row, : ends[row]].numpy() for row in range(len(prompts))]
+
+
+def cut_prompt(
+    notes: pa.Table, tempos: pa.Table, ticks_per_quarter: int, prompt_sec: float | None, **about: str | None
+) -> Prompt:
+    """The notes that begin in the first `prompt_sec` seconds; all of them without it.
+
+    Args:
+        notes: rows of the lake's `notes` of one performance.
+        tempos: rows of its `tempos`, ascending.
+        ticks_per_quarter: of both.
+        prompt_sec: seconds of the performance as it is played.
+        about: `performance_id` and `title`.
+    """
+    columns = from_table(notes, ticks_per_quarter)
+    map_sec, map_tick, map_qpm = (tempos[name].to_numpy() for name in ("time_sec", "tick", "tempo_qpm"))
+    tempo_qpm = float(map_qpm[0]) if len(map_qpm) else DEFAULT_TEMPO_QPM
+    end_tick = float(columns.end_tick)
+    if prompt_sec is not None:
+        # The file's tempo may change; the sample is rendered at the first one.
+        i = max(0, int(np.searchsorted(map_sec, prompt_sec, side="right")) - 1)
+        qpm, sec, tick = (map_qpm[i], map_sec[i], map_tick[i]) if len(map_qpm) else (tempo_qpm, 0.0, 0)
+        end_tick = min(end_tick, float(tick + (prompt_sec - sec) * qpm / 60 * ticks_per_quarter))
+        columns = columns.take(columns.onset_tick < end_tick)
+    end_sec = end_tick / ticks_per_quarter * 60 / tempo_qpm
+    return Prompt(notes=columns, tempo_qpm=tempo_qpm, end_sec=end_sec, **about)  # pyright: ignore[reportArgumentType]
+
+
+def generate(
+    run: Path, prompt: Path | None, out: Path, config: GenerationConfig, *, prompt_sec: float | None = None
+) -> Sample:
+    """Continue a user's file, or begin from nothing, with a finished run, and write MIDI to `out`.
+
+    Args:
+        run: folder of a finished run, see `find_checkpoint`.
+        prompt: a MIDI or MusicXML file, or None.
+        out: the MIDI file to write.
+        config: how to draw; its numbers of samples and its `prompt_sec` are not used.
+        prompt_sec: seconds of the prompt to take; all of it without.
+
+    Raises:
+        TrainingError: the run is not finished.
+        RejectedFileError: the prompt is not music, or holds no note that the tokenizer knows.
+        ShardError: the run's tokens are not those of the tokenizer of today.
+    """
+    description = require_run(run)
+    folder = run / description["checkpoint"]
+    tokenizer = _saved_tokenizer(folder)
+    given = Prompt()
+    if prompt is not None:
+        parsed = parse_file(prompt)
+        given = cut_prompt(parsed.tables["notes"], parsed.tables["tempos"], parsed.ticks_per_quarter, prompt_sec)
+        if len(prompt_tokens(tokenizer, given)) == 1:
+            raise RejectedFileError("no_notes", f"{prompt}: no note between the lowest and the highest known pitch")
+    samples = draw_samples(folder, description, tokenizer, [given], [config.seed], config)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(out, samples[0].midi)
+    return samples[0]
+
+
+def draw_samples(
+    folder: Path,
+    run: dict,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Prompt],
+    seeds: Sequence[int],
+    config: GenerationConfig,
+) -> list[Sample]:
+    """One sample for each prompt and seed.
+
+    Args:
+        folder: the saved model.
+        run: what its run.json says.
+        tokenizer: of the model.
+        prompts: beginnings, or nothing.
+        seeds: one for each prompt.
+        config: how many tokens, and how to draw them.
+    """
+    model = load_model(folder, run["model"], len(tokenizer.vocab))
+    model.to(pick_device("auto").torch_device)  # pyright: ignore[reportArgumentType]
+    # One token at a time is too little work to share between threads.
+    with fixed_threads(1):
+        sequences = continue_tokens(
+            model,
+            [prompt_tokens(tokenizer, prompt) for prompt in prompts],
+            max_tokens=config.max_tokens,
+            decoding=DecodingConfig(temperature=config.temperature, top_k=config.top_k, top_p=config.top_p),
+            seeds=seeds,
+            context_length=run["context_length"],
+        )
+    return [_render(tokenizer.decode(ids), prompt) for ids, prompt in zip(sequences, prompts, strict=True)]
+
+
+def _render(notes: NoteColumns, prompt: Prompt) -> Sample:
+    return Sample(
+        notes=notes,
+        tempo_qpm=prompt.tempo_qpm,
+        prompt_sec=prompt.end_sec,
+        midi=midi_bytes(notes, prompt.tempo_qpm),
+    )
+
+
+def prompt_tokens(tokenizer: Tokenizer, prompt: Prompt) -> np.ndarray:
+    """BOS and the ids of the prompt's notes, int64; BOS alone where the tokenizer knows none of them."""
+    ids = tokenizer.encode(prompt.notes) if prompt.notes is not None else np.empty(0, np.uint16)
+    return np.concatenate(([BOS_ID], ids)).astype(np.int64)
+
+
+def _saved_tokenizer(folder: Path) -> Tokenizer:
+    path = folder / "tokenizer_settings.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    tokenizer = make_tokenizer({k: v for k, v in settings.items() if k not in ("version", "vocab_size")})
+    if tokenizer.version != settings["version"]:
+        raise ShardError(f"{path}: the model was trained with another version of the tokenizer; train it again")
+    return tokenizer

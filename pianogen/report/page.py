@@ -1,0 +1,322 @@
+"""The static report: one page and the MIDI files of its samples, read from the warehouse alone.
+
+The page needs no network and no server: style, scripts, plots and the notes of the samples stand in it.
+Names and titles come from other people's files, so everything is escaped, and a content security policy
+names the two things that may act, our style and our scripts, by their hashes: text that slipped through
+would still not run.
+
+The report holds no clock and no absolute path: the same warehouse gives the same bytes.
+"""
+
+import base64
+import contextlib
+import hashlib
+import importlib.metadata
+import math
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import filelock
+import jinja2
+import symusic
+from markupsafe import Markup
+
+from pianogen.errors import QueryError, SettingsError
+from pianogen.report import plots
+from pianogen.warehouse import open_warehouse
+
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("synth.js", "roll.js", "player.js")
+SPLITS = ("train", "validation", "test")
+_MARK = b'<meta name="generator" content="pianogen report">'
+"""In the head of every report; a folder without it is not ours to replace."""
+
+# What the page reads. Every query has an order, so that the same rows give the same page.
+_QUERIES = {
+    "leaderboard": """
+        select rank, experiment, run_id, model, tokenizer, datasets, context_length, n_layer, n_head, n_embd,
+               num_parameters, bits_per_note, bits_per_second, nll, perplexity, num_test_performances,
+               num_test_notes, steps, train_sec, peak_memory_mb, device, data_version, split_version,
+               shards_version, certificate, code_version
+        from leaderboard order by rank, experiment, run_id""",
+    "runs": """
+        select experiment, run_id, model, tokenizer, datasets, num_parameters
+        from runs order by experiment, run_id""",
+    "metrics": """
+        select experiment, run_id, step, split, nll
+        from metrics where nll is not null order by experiment, run_id, split, step""",
+    "datasets": """
+        select dataset, num_files, ingest_accounting.num_performances, num_rejections, duration_hours, num_notes
+        from ingest_accounting left join dataset_statistics using (dataset) order by dataset""",
+    "performance_statistics": """
+        select dataset, duration_sec from performance_statistics order by dataset, duration_sec""",
+    "pitch_distribution": "select dataset, pitch, share from pitch_distribution order by dataset, pitch",
+    "splits": "select split, dataset, num_performances, duration_hours from hours_by_split order by all",
+    "rejections": """
+        select dataset, stage, reason, num_files
+        from rejections_by_reason order by dataset, num_files desc, stage, reason""",
+    "contamination": """
+        select split_a, dataset_a, path_a, split_b, dataset_b, path_b, relation, score
+        from contamination order by all""",
+    "samples": """
+        with prompts as (
+            select performance_id, min(coalesce(nullif(title, ''), dataset)) as prompt
+            from performances group by performance_id
+        )
+        select samples.experiment, samples.run_id, sample, samples.title, prompt, prompt_sec, seed, temperature,
+               top_k, top_p, samples.num_notes, samples.duration_sec, midi
+        from samples
+        left join prompts on prompts.performance_id = samples.prompt_performance_id
+        left join leaderboard using (experiment, run_id)
+        order by rank nulls last, samples.experiment, samples.run_id, sample""",
+}
+
+Row = dict[str, Any]
+
+
+def write_report(warehouse: Path, out: Path) -> Path:
+    """Write the report of a warehouse and return the path of its page.
+
+    The report is written beside `out` and takes its place as a whole, so a reader finds the old one or
+    the new one, and a run that is killed leaves nothing that the next does not remove.
+
+    Args:
+        warehouse: the DuckDB file; opened for reading only.
+        out: folder of the report; replaced when it is a report or empty.
+
+    Returns:
+        `out / "index.html"`.
+
+    Raises:
+        QueryError: there is no warehouse, or it lacks a table, view or column that the report reads.
+        SettingsError: `out` is a file, or a folder that holds something else.
+    """
+    out = Path(out).resolve()
+    _require_replaceable(out)
+    rows = _read(Path(warehouse))
+    samples = [_sample(row) for row in rows["samples"]]
+    page = _render(rows, samples)
+    with _replacing(out) as folder:
+        (folder / "index.html").write_text(page, encoding="utf-8", newline="\n")
+        (folder / "samples").mkdir()
+        for sample in samples:
+            (folder / sample["path"]).write_bytes(sample["midi"])
+    return out / "index.html"
+
+
+# Reading
+
+
+def _read(warehouse: Path) -> dict[str, list[Row]]:
+    rows = {}
+    # One connection for all: every query sees the same file, even while a new one is swapped in.
+    with open_warehouse(warehouse) as connection:
+        for name, query in _QUERIES.items():
+            try:
+                rows[name] = connection.sql(query).to_arrow_table().to_pylist()
+            except duckdb.Error as error:
+                raise QueryError(f"{warehouse}: the report can't read {name}; publish it again: {error}") from None
+    return rows
+
+
+def _sample(row: Row) -> Row:
+    """A row of `samples` with its notes, [pitch, onset_sec, duration_sec, velocity] each, and the path of its file."""
+    sample = {**row, "title": row["title"] or row["sample"], "path": f"samples/{_file_name(row)}"}
+    try:
+        midi = symusic.Score.from_midi(row["midi"], ttype="second")
+    except (RuntimeError, ValueError) as error:
+        return {**sample, "notes": [], "problem": str(error)}
+    notes = sorted(
+        (round(float(note.time), 4), note.pitch, round(float(note.duration), 4), note.velocity)
+        for track in midi.tracks  # pyright: ignore[reportAttributeAccessIssue]
+        if not track.is_drum
+        for note in track.notes
+    )
+    end_sec = max((onset + duration for onset, _, duration, _ in notes), default=0.0)
+    return {
+        **sample,
+        "notes": [[pitch, onset, duration, velocity] for onset, pitch, duration, velocity in notes],
+        "num_notes": len(notes),
+        "duration_sec": round(end_sec, 4),
+        "problem": None,
+    }
+
+
+def _file_name(row: Row) -> str:
+    """A name that any file system takes, and that no two samples share."""
+    key = "-".join((row["experiment"], row["run_id"][:8], row["sample"]))
+    name = re.sub(r"[^a-z0-9_-]+", "_", key.lower())[:80]
+    unique = hashlib.sha256("\0".join((row["experiment"], row["run_id"], row["sample"])).encode()).hexdigest()
+    return f"{name}-{unique[:8]}.mid"
+
+
+# Rendering
+
+
+def _render(rows: dict[str, list[Row]], samples: list[Row]) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": _count,
+        "fixed": _fixed,
+        "names": _names,
+        "plain": lambda value: f"{value:g}",
+        "short": lambda value: "–" if value is None else str(value)[:8],
+        "span": _span,
+    }
+    style = _own("page.css")
+    scripts = [_own(name) for name in SCRIPTS]
+    datasets, leaderboard = rows["datasets"], rows["leaderboard"]
+    totals = {
+        key: sum(row[key] or 0 for row in datasets)
+        for key in ("num_performances", "num_notes", "num_rejections", "duration_hours")
+    }
+    return environment.get_template("page.html").render(
+        style=style,
+        scripts=scripts,
+        content_policy=_content_policy(style, scripts),
+        totals=totals,
+        datasets=datasets,
+        leaderboard=leaderboard,
+        num_test_splits=len({row["split_version"] for row in leaderboard}),
+        contamination=rows["contamination"],
+        rejections=rows["rejections"],
+        splits={(row["dataset"], row["split"]): row for row in rows["splits"]},
+        split_names=SPLITS,
+        plots=_data_plots(rows) if datasets else [],
+        runs=_runs(rows),
+        samples=samples,
+        version=importlib.metadata.version("pianogen"),
+    )
+
+
+def _data_plots(rows: dict[str, list[Row]]) -> list[Row]:
+    return [
+        {
+            "address": _inline(plots.note_counts([row for row in rows["datasets"] if row["num_notes"] is not None])),
+            "text": "Bar chart of the notes in each dataset; the numbers stand in the table above.",
+        },
+        {
+            "address": _inline(plots.pitch_distribution(rows["pitch_distribution"])),
+            "text": "Share of the notes of each dataset at each pitch of the piano.",
+        },
+        {
+            "address": _inline(plots.duration_by_dataset(rows["performance_statistics"])),
+            "text": "Hours of music in each dataset, and how long its performances are.",
+        },
+    ]
+
+
+def _runs(rows: dict[str, list[Row]]) -> list[Row]:
+    """Runs with their curve, those of the leaderboard first and in its order."""
+    metrics: dict[tuple[str, str], list[Row]] = {}
+    for row in rows["metrics"]:
+        metrics.setdefault((row["experiment"], row["run_id"]), []).append(row)
+    ranks = {(row["experiment"], row["run_id"]): i for i, row in enumerate(rows["leaderboard"])}
+    runs = []
+    for run in rows["runs"]:
+        key = (run["experiment"], run["run_id"])
+        curve = metrics.get(key, [])
+        validation = [row for row in curve if row["split"] == "validation" and math.isfinite(row["nll"])]
+        text = "Train and validation loss against the step."
+        if validation:
+            best = min(validation, key=lambda row: (row["nll"], row["step"]))
+            text += f" The best validation nll is {best['nll']:.3f} nats per token, at step {best['step']}."
+        rank = ranks.get(key, len(ranks))
+        runs.append({**run, "rank": rank, "address": _inline(plots.loss_curve(curve)), "text": text})
+    return sorted(runs, key=lambda run: run["rank"])
+
+
+def _inline(figure: Any) -> str:
+    """Address that holds the picture itself; an image can't run script, whatever text it shows."""
+    return "data:image/svg+xml;base64," + base64.b64encode(plots.to_svg(figure).encode()).decode()
+
+
+def _own(name: str) -> Markup:
+    """Text of one of our own style or script files, which needs no escaping."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def _content_policy(style: str, scripts: list[Markup]) -> str:
+    def hashed(text: str) -> str:
+        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src {hashed(style)}",
+            f"script-src {' '.join(hashed(script) for script in scripts)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:,.0f}"
+
+
+def _fixed(value: float | None, digits: int) -> str:
+    return "–" if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
+
+
+def _names(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "–")
+
+
+def _span(seconds: float | None) -> str:
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+# The folder
+
+
+def _require_replaceable(out: Path) -> None:
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise SettingsError(f"{out}: the report is a folder, and this is a file; name another")
+    page = out / "index.html"
+    if any(out.iterdir()) and not (page.is_file() and _MARK in page.read_bytes()[:2000]):
+        raise SettingsError(f"{out}: holds something else than a report and would be replaced; name another folder")
+
+
+@contextlib.contextmanager
+def _replacing(out: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `out` when the body ends without an error."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new, old = out.with_name(f".{out.name}.new"), out.with_name(f".{out.name}.old")
+    with filelock.FileLock(out.with_name(f".{out.name}.lock")):
+        # The lock is ours, so what stands here was left by a run that was killed.
+        if old.exists() and not out.exists():
+            old.rename(out)
+        for leftover in (new, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+        new.mkdir()
+        try:
+            yield new
+            if out.exists():
+                out.rename(old)
+            new.rename(out)
+        except BaseException:
+            if old.exists() and not out.exists():
+                old.rename(out)
+            raise
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,191 @@
+"""`python -m pianogen.train EXPERIMENT.yaml`: one training in this process, from its last checkpoint if it has one.
+
+It ends with 0 when the run is finished, 1 with a message when something is wrong, and 130 or 143 when a signal
+or the death of its parent stopped it: then a checkpoint is saved, and the same command goes on from there.
+"""
+
+import argparse
+import dataclasses
+import functools
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from pianogen.errors import PianogenError
+from pianogen.lake import Lake
+from pianogen.settings import Settings, load_settings
+from pianogen.training.experiment import ExperimentConfig, load_experiment
+from pianogen.training.runs import read_run, run_folder
+
+ENVIRONMENT = {
+    # Nothing here needs the network.
+    "HF_HUB_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "DO_NOT_TRACK": "1",
+    # Threads that wait for each other sleep: spinning ones take the cores from a process that has work.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # One process, one GPU.
+    "CUDA_VISIBLE_DEVICES": "0",
+}
+"""What other libraries read in this process, unless the user has set it; set before torch is imported."""
+
+
+class StopSignal:
+    """Asks the training to stop at the first signal; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self.exit_code = int(128 + signal.SIGTERM)
+
+    def install(self) -> None:
+        """Listen to SIGINT and SIGTERM."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._receive)
+
+    def stop_with_parent(self) -> None:
+        """Listen to the end of standard input, which the parent holds open as long as it lives."""
+
+        def wait_for_end() -> None:
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+            self.requested = True
+
+        threading.Thread(target=wait_for_end, name="stop-with-parent", daemon=True).start()
+
+    def _receive(self, number: int, frame: Any) -> None:
+        if self.requested:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        self.requested = True
+        self.exit_code = 128 + number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Parse the command line, train, and return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m pianogen.train", description=__doc__)
+    parser.add_argument("experiment", type=Path, help="experiments/NAME.yaml")
+    parser.add_argument("--config", type=Path, help="pianogen.toml; the nearest one without it")
+    parser.add_argument("--lake", type=Path, help="in place of the lake of pianogen.toml")
+    parser.add_argument("--runs", type=Path, help="in place of the runs folder of pianogen.toml")
+    parser.add_argument("--stop-with-parent", action="store_true", help="save and end when standard input ends")
+    options = parser.parse_args(arguments)
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    stop = StopSignal()
+    stop.install()
+    if options.stop_with_parent:
+        stop.stop_with_parent()
+    try:
+        settings = load_settings(options.config)
+        places = {name: Path(path).absolute() for name in ("lake", "runs") if (path := getattr(options, name))}
+        return train_experiment(load_experiment(options.experiment), dataclasses.replace(settings, **places), stop)
+    except PianogenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def train_experiment(config: ExperimentConfig, settings: Settings, stop: StopSignal) -> int:
+    """Train one experiment in this process, waiting for another that trains the same run; the exit code.
+
+    Raises:
+        LakeError: the experiment has no shards.
+        TrainingError: the loss is not finite, or the device is not there.
+    """
+    lake = Lake(settings.lake)
+    folder = run_folder(lake, settings.runs, config)
+    if read_run(folder):
+        print(f"{folder}: finished before; nothing to do")
+        return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    if not _acquire(lock, folder, stop):
+        return stop.exit_code
+    with lock:
+        lock.release()  # `with` took it a second time
+        if read_run(folder):
+            print(f"{folder}: finished meanwhile; nothing to do")
+            return 0
+        return _train_locked(config, lake, folder, stop)
+
+
+def _acquire(lock: FileLock, folder: Path, stop: StopSignal) -> bool:
+    """Take the run's lock, however long another training holds it; False when asked to stop meanwhile."""
+    told = False
+    while not stop.requested:
+        try:
+            lock.acquire(timeout=0.5)
+            return True
+        except Timeout:
+            if not told:
+                print(f"{folder}: another process trains this run; waiting for it", flush=True)
+                told = True
+    return False
+
+
+def _train_locked(config: ExperimentConfig, lake: Lake, folder: Path, stop: StopSignal) -> int:
+    # Here and not above: torch takes seconds to import, and whoever has nothing to train need not wait.
+    from pianogen.evaluation.likelihood import choose_within, measure
+    from pianogen.shards import ShardSet
+    from pianogen.training.trainer import train
+
+    shards = ShardSet(lake, config.name)
+    shards.verify()
+    validation = shards.sequences("validation")
+    chosen = choose_within(validation, config.training.validation_tokens)
+    validate = functools.partial(
+        measure, sequences=validation, chosen=chosen, context_length=config.model.context_length
+    )
+    report, close = _reporter(config.training.steps)
+    try:
+        run = train(config, shards, folder, validate=validate, stop=stop, report=report)
+    finally:
+        close()
+    if run is None:
+        print(f"{folder}: stopped, checkpoint saved; the same command goes on from there", flush=True)
+        return stop.exit_code
+    print(
+        f"{folder}: finished, validation {run['validation_nll']:.4f} nats per token at step {run['best_step']}, "
+        f"{run['train_sec']:.0f} s, {run['tokens_per_sec']:.0f} tokens/s, {run['peak_memory_mb']:.0f} MiB"
+    )
+    return 0
+
+
+def _reporter(steps: int) -> tuple[Callable[[dict[str, Any]], None], Callable[[], None]]:
+    """How metrics are shown: a bar on a terminal, else a line each; and what ends it."""
+    if not sys.stderr.isatty():
+
+        def print_line(metrics: dict[str, Any]) -> None:
+            print(_describe(metrics, steps), flush=True)
+
+        return print_line, lambda: None
+    from tqdm import tqdm
+
+    bar = tqdm(total=steps, unit="step")
+
+    def show(metrics: dict[str, Any]) -> None:
+        bar.update(metrics["step"] - bar.n)
+        if metrics["split"] == "validation":
+            bar.write(_describe(metrics, steps))
+        else:
+            bar.set_postfix_str(f"{metrics['nll']:.3f} nats per token")
+
+    return show, bar.close
+
+
+def _describe(metrics: dict[str, Any], steps: int) -> str:
+    return (
+        f"step {metrics['step']}/{steps}  {metrics['split']} {metrics['nll']:.4f} nats per token  "
+        f"{metrics['tokens_per_sec']:.0f} tokens/s  {metrics['elapsed_sec']:.0f} s"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""Checkpoints and metrics of a run: a process killed at any moment leaves only whole ones.
+
+A checkpoint is written into a folder whose name begins with `tmp-`, forced to disk, then renamed to
+`checkpoints/step-<step>`; resume reads no other. The metrics up to a checkpoint are on disk before it is, and
+resume drops those after it, so that a finished file equals an undisturbed one but for times.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pianogen.errors import TrainingError
+from pianogen.training.runs import METRICS_FILE, swap_in, write_json, write_whole
+
+PROGRESS_FILE = "progress.json"
+ASIDE = "tmp-"
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """What a run has reached besides its weights."""
+
+    step: int = 0
+    best_step: int = 0
+    """Of the lowest validation nll so far; 0 before the first validation."""
+    best_nll: float | None = None
+    best_bits_per_note: float | None = None
+    num_validation_performances: int = 0
+    num_tokens: int = 0
+    """Targets trained on."""
+    train_sec: float = 0.0
+    """Over all resumes; work that a kill undid is not in it."""
+    peak_memory_mb: float = 0.0
+    peak_gpu_memory_mb: float = 0.0
+    interval_nats: float = 0.0
+    """Since the last logged step, like the next two."""
+    interval_tokens: int = 0
+    interval_sec: float = 0.0
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    """Folder of the checkpoint of a step, whether it exists or not."""
+    return run / "checkpoints" / f"step-{step:08d}"
+
+
+def checkpoint_steps(run: Path) -> list[int]:
+    """Steps that have a whole checkpoint, ascending."""
+    return sorted(int(path.name.removeprefix("step-")) for path in (run / "checkpoints").glob("step-*"))
+
+
+@contextlib.contextmanager
+def new_checkpoint(run: Path, progress: Progress) -> Iterator[Path]:
+    """A folder to fill, which becomes the checkpoint of `progress.step` when the body ends without an error.
+
+    After that, only the best and this one are left.
+    """
+    with aside(run) as folder:
+        yield folder
+        write_json(folder / PROGRESS_FILE, dataclasses.asdict(progress))
+        target = checkpoint_path(run, progress.step)
+        target.parent.mkdir(exist_ok=True)
+        swap_in(folder, target)
+    for step in checkpoint_steps(run):
+        if step not in (progress.step, progress.best_step):
+            # Renamed first: a half-deleted folder must not look like a checkpoint.
+            doomed = run / f"{ASIDE}old-{step}-{os.getpid()}"
+            checkpoint_path(run, step).rename(doomed)
+            shutil.rmtree(doomed)
+
+
+def read_progress(checkpoint: Path) -> Progress:
+    """What the run had reached at a checkpoint."""
+    path = checkpoint / PROGRESS_FILE
+    try:
+        return Progress(**json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainingError(f"{path}: not readable ({error}); delete {checkpoint} and train again") from None
+
+
+@contextlib.contextmanager
+def aside(run: Path) -> Iterator[Path]:
+    """An empty folder of the run that nobody looks into; gone at the end unless renamed."""
+    folder = run / f"{ASIDE}{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_abandoned(run: Path) -> None:
+    """Remove what a killed training left; only for the holder of the run's lock."""
+    for path in run.glob(f"{ASIDE}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+class MetricsFile:
+    """`metrics.jsonl` of a run, opened at the step where training goes on.
+
+    Args:
+        run: the run's folder.
+        step: of the checkpoint that training goes on from; lines of later steps are dropped.
+    """
+
+    def __init__(self, run: Path, step: int) -> None:
+        self.path = run / METRICS_FILE
+        if self.path.exists():
+            old = self.path.read_bytes()
+            kept = b"".join(line for line in old.splitlines(keepends=True) if _step_of(line) <= step)
+            if kept != old:
+                write_whole(self.path, kept)
+        self._file = self.path.open("ab")
+
+    def write(self, **values: Any) -> None:
+        """Append one line, visible to readers at once."""
+        self._file.write(json.dumps(values).encode() + b"\n")
+        self._file.flush()
+
+    def sync(self) -> None:
+        """Force the lines to disk."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Write no more."""
+        self._file.close()
+
+
+def _step_of(line: bytes) -> float:
+    """The step of a metrics line; infinite for a line that a kill cut short."""
+    try:
+        return json.loads(line)["step"] if line.endswith(b"\n") else float("inf")
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

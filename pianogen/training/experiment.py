@@ -1,0 +1,246 @@
+"""One experiment: a YAML file read into frozen settings.
+
+The file's stem is the experiment's name. Every section but `model` and `training` may be left out.
+An error names the file, the line and the key.
+"""
+
+import dataclasses
+import math
+import re
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pianogen.augment import AugmentConfig
+from pianogen.errors import SettingsError
+from pianogen.models import ModelConfig
+
+DEVICES = ("auto", "cpu", "cuda")
+NAME = re.compile(r"[a-z0-9_-]+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which music."""
+
+    datasets: tuple[str, ...] | None = None
+    """Names; None (in the file: `all`) takes every dataset of the lake."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How the weights are found: AdamW, linear warm-up, then a cosine down to zero at the last step."""
+
+    steps: int = 1000
+    """Optimizer updates."""
+    batch_size: int = 16
+    """Windows of one forward pass; an update takes `gradient_accumulation_steps` of them."""
+    gradient_accumulation_steps: int = 1
+    learning_rate: float = 1e-3
+    warmup_steps: int = 50
+    weight_decay: float = 0.1
+    max_grad_norm: float = 1.0
+    adam_beta2: float = 0.99
+    validate_every: int = 100
+    """Steps; a multiple of `checkpoint_every`, since the best model is taken from a checkpoint."""
+    checkpoint_every: int = 100
+    log_every: int = 10
+    validation_tokens: int = 200_000
+    """Validation stops adding performances when it holds this many tokens."""
+    cpu_threads: int = 2
+    """On a CPU; weights depend on it, so it is part of the run's identity."""
+    seed: int = 1
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be trained."""
+        for name in (
+            "steps",
+            "batch_size",
+            "gradient_accumulation_steps",
+            "validate_every",
+            "checkpoint_every",
+            "log_every",
+            "validation_tokens",
+            "cpu_threads",
+        ):
+            if getattr(self, name) < 1:
+                raise SettingsError(f"training.{name} must be 1 or more, found {getattr(self, name)}")
+        if self.learning_rate <= 0:
+            raise SettingsError(f"training.learning_rate must be above 0, found {self.learning_rate}")
+        for name in ("warmup_steps", "weight_decay", "max_grad_norm", "seed"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"training.{name} must be 0 or more, found {getattr(self, name)}")
+        if self.validate_every % self.checkpoint_every:
+            raise SettingsError(
+                f"training.validate_every must be a multiple of checkpoint_every, "
+                f"found {self.validate_every} and {self.checkpoint_every}"
+            )
+        if self.device not in DEVICES:
+            raise SettingsError(f"training.device must be one of {', '.join(DEVICES)}, found {self.device!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationConfig:
+    """Which samples are made of the trained model, and how tokens are drawn."""
+
+    num_prompted: int = 2
+    """Continuations of the beginning of a test performance."""
+    num_unprompted: int = 2
+    prompt_sec: float = 8.0
+    max_tokens: int = 512
+    """Tokens after the prompt, unless the model ends the piece before."""
+    temperature: float = 1.0
+    """Divides the logits; 0 takes the most likely token."""
+    top_k: int = 0
+    """Draw among the k most likely tokens; 0: among all."""
+    top_p: float = 1.0
+    """Draw among the fewest most likely tokens whose probabilities reach this sum."""
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be drawn."""
+        for name in ("num_prompted", "num_unprompted", "temperature", "top_k", "seed"):
+            if getattr(self, name) < 0:
+                raise SettingsError(f"generation.{name} must be 0 or more, found {getattr(self, name)}")
+        if self.max_tokens < 1:
+            raise SettingsError(f"generation.max_tokens must be 1 or more, found {self.max_tokens}")
+        if self.prompt_sec <= 0:
+            raise SettingsError(f"generation.prompt_sec must be above 0, found {self.prompt_sec}")
+        if not 0 < self.top_p <= 1:
+            raise SettingsError(f"generation.top_p must be above 0 and at most 1, found {self.top_p}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """Everything that one experiment file says."""
+
+    name: str
+    description: str = ""
+    data: DataConfig = field(default_factory=DataConfig)
+    tokenizer: dict[str, Any] = field(default_factory=lambda: {"name": "remi"})
+    """`name` and the options of that tokenizer."""
+    augmentation: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig
+    training: TrainingConfig
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+
+
+def load_experiment(path: Path) -> ExperimentConfig:
+    """Read an experiment file.
+
+    Raises:
+        SettingsError: the file is missing, is not YAML, or holds a key or value that is not known.
+    """
+    path = Path(path)
+    if not NAME.fullmatch(path.stem):
+        raise SettingsError(f"{path}: an experiment's file name has only a-z, 0-9, _ and -")
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such experiment file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not a readable text file: {error}") from None
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise SettingsError(f"{path}: keys with values expected, such as `model:` and `training:`")
+    return _Reader(path).read(root, ExperimentConfig, "", name=path.stem)
+
+
+def list_experiments(folder: Path) -> tuple[str, ...]:
+    """Names of the experiment files in a folder, ascending; read one with `load_experiment`.
+
+    Raises:
+        SettingsError: a file's name cannot be an experiment's.
+    """
+    paths = sorted(Path(folder).glob("*.yaml"))
+    for path in paths:
+        if not NAME.fullmatch(path.stem):
+            raise SettingsError(f"{path}: an experiment's file name has only a-z, 0-9, _ and -")
+    return tuple(path.stem for path in paths)
+
+
+class _Reader:
+    """Makes frozen settings of YAML nodes, which know their lines."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self, node: yaml.Node, kind: type, section: str, **given: Any) -> Any:
+        """An object of the dataclass `kind` from a mapping node; fields in `given` are not for the file."""
+        if not isinstance(node, yaml.MappingNode):
+            raise self.error(node, f"{section}: keys with values expected")
+        hints = typing.get_type_hints(kind)
+        known = [f.name for f in dataclasses.fields(kind) if f.name not in given]
+        values: dict[str, Any] = dict(given)
+        for key_node, value_node in node.value:
+            key = self.construct(key_node)
+            label = f"{section}.{key}" if section else str(key)
+            if key not in known:
+                raise self.error(key_node, f"unknown key {label!r}; known keys: {', '.join(known)}")
+            if key in values:
+                raise self.error(key_node, f"{label} stands twice")
+            values[key] = self.value(value_node, hints[key], label)
+        required = [f for f in dataclasses.fields(kind) if f.default is f.default_factory is dataclasses.MISSING]
+        for f in required:
+            if f.name not in values:
+                raise self.error(node, f"{f.name}: this section is missing")
+        try:
+            return kind(**values)
+        except SettingsError as error:
+            raise self.error(node, str(error)) from None
+
+    def value(self, node: yaml.Node, hint: Any, label: str) -> Any:
+        """The value of a node, of the type that the field's hint asks for."""
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            return self.read(node, hint, label)
+        value = self.construct(node)
+        if hint is float:
+            # YAML 1.1 reads 1e-3, without a point, as text.
+            if isinstance(value, str | int) and not isinstance(value, bool):
+                try:
+                    value = float(value)
+                except ValueError:
+                    raise self.error(node, f"{label} must be a number, found {value!r}") from None
+            if isinstance(value, float) and not math.isfinite(value):
+                raise self.error(node, f"{label} must be finite, found {value}")
+            expected: Any = float
+        elif isinstance(hint, types.UnionType):  # data.datasets
+            if value == "all":
+                return None
+            return self.items(node, value, str, label, "`all` or a list of names")
+        elif typing.get_origin(hint) is tuple:
+            return self.items(node, value, typing.get_args(hint)[0], label, "a list of whole numbers")
+        elif typing.get_origin(hint) is dict:
+            if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+                raise self.error(node, f"{label} needs `name:` and may have options, found {value!r}")
+            return value
+        else:
+            expected = hint
+        if type(value) is not expected:
+            names = {int: "a whole number", float: "a number", str: "text"}
+            raise self.error(node, f"{label} must be {names[expected]}, found {value!r}")
+        return value
+
+    def items(self, node: yaml.Node, value: Any, kind: type, label: str, expected: str) -> tuple:
+        """A non-empty list of one type."""
+        if not isinstance(value, list) or not value or any(type(item) is not kind for item in value):
+            raise self.error(node, f"{label} must be {expected}, found {value!r}")
+        return tuple(value)
+
+    def construct(self, node: yaml.Node) -> Any:
+        """Plain Python values of a node, as yaml.safe_load makes them."""
+        try:
+            return yaml.constructor.SafeConstructor().construct_document(node)
+        except yaml.YAMLError as error:
+            raise self.error(node, f"not a plain value: {error}") from None
+
+    def error(self, node: yaml.Node, message: str) -> SettingsError:
+        """What is wrong, with file and line."""
+        return SettingsError(f"{self.path}:{node.start_mark.line + 1}: {message}")

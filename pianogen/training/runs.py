@@ -1,0 +1,162 @@
+"""A run: one training of one experiment on one shard set by one version of the code.
+
+    <runs>/<experiment>/<run_id>/
+        checkpoints/step-00000100/   weights, optimizer, random states: resume starts from the last
+        best/                        the finished model: weights, config, tokenizer settings, lineage
+        metrics.jsonl                one line per logged or validated step
+        train.log                    what the training process printed, when something launched it
+        run.json                     written last; its presence means finished
+
+`run_id` is the hash of everything the weights depend on but the device, so a changed setting, shard set
+or line of code makes another run, and the same one is never trained twice.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pianogen.errors import TrainingError
+from pianogen.lake import Lake, code_version, digest
+from pianogen.shards import STAGE as SHARDS
+from pianogen.training.experiment import ExperimentConfig
+
+CODE = (
+    "pianogen.models",
+    "pianogen.models.gpt2",
+    "pianogen.models.devices",
+    "pianogen.training.trainer",
+    "pianogen.training.windows",
+    "pianogen.evaluation.likelihood",
+)
+PACKAGES = ("torch", "transformers", "accelerate")
+RUN_FILE = "run.json"
+METRICS_FILE = "metrics.jsonl"
+LOG_FILE = "train.log"
+BEST = "best"
+
+
+def training_code_version() -> str:
+    """Hash of the code and packages that weights depend on."""
+    return code_version(CODE, PACKAGES)
+
+
+def run_id(config: ExperimentConfig, shards_version: str) -> str:
+    """Identity of the training of `config` on these shards."""
+    training = dataclasses.asdict(config.training)
+    del training["device"]
+    return digest("run", dataclasses.asdict(config.model), training, shards_version, training_code_version())
+
+
+def run_folder(lake: Lake, runs: Path, config: ExperimentConfig) -> Path:
+    """Where the training of `config` on its current shards lies, finished, begun or not.
+
+    Raises:
+        LakeError: the experiment has no shards yet.
+    """
+    shards = lake.require(SHARDS.name, config.name)
+    return Path(runs) / config.name / run_id(config, shards.version)
+
+
+def read_run(folder: Path) -> dict[str, Any] | None:
+    """What run.json says, or None when the run is not finished."""
+    path = Path(folder) / RUN_FILE
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise TrainingError(f"{path}: not a run's description ({error}); delete it and train again") from None
+
+
+def require_run(folder: Path) -> dict[str, Any]:
+    """What run.json says.
+
+    Raises:
+        TrainingError: the run is not finished.
+    """
+    run = read_run(folder)
+    if run is None:
+        raise TrainingError(f"{folder}: no finished training of this experiment on its current shards; train it first")
+    return run
+
+
+def finished_runs(runs: Path) -> list[Path]:
+    """Folders of every finished run, in the order of their names."""
+    return sorted(path.parent for path in Path(runs).glob(f"*/*/{RUN_FILE}"))
+
+
+def find_checkpoint(runs: Path, name: str) -> Path:
+    """The run folder that a user means.
+
+    Args:
+        runs: folder of all runs.
+        name: `best`: the finished run of the lowest validation bits per note, which are comparable across
+            tokenizers, though only among runs on one split; an experiment's name: its run that finished
+            last; or the path of a run folder, or of the model folder in it.
+
+    Raises:
+        TrainingError: nothing finished is called that.
+    """
+    found = finished_runs(runs)
+    if name == "best":
+        if not found:
+            raise TrainingError(f"{runs}: no finished run yet; train an experiment first")
+        return min(found, key=lambda folder: (require_run(folder)["validation_bits_per_note"], folder))
+    of_experiment = [folder for folder in found if folder.parent.name == name]
+    if of_experiment:
+        return max(of_experiment, key=lambda folder: ((folder / RUN_FILE).stat().st_mtime_ns, folder))
+    path = Path(name).expanduser()
+    for folder in (path, path.parent):
+        if (folder / RUN_FILE).is_file():
+            return folder.absolute()
+    known = sorted({folder.parent.name for folder in found})
+    raise TrainingError(
+        f"checkpoint {name!r}: neither 'best', nor an experiment with a finished run "
+        f"({', '.join(known) or 'there is none yet'}), nor the folder of one"
+    )
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file aside, force it to disk, then rename it over the old one."""
+    descriptor, aside = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        Path(aside).chmod(0o666 & ~umask)
+        Path(aside).replace(path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON whole."""
+    write_whole(path, json.dumps(value, indent=1).encode() + b"\n")
+
+
+def swap_in(folder: Path, target: Path) -> None:
+    """Force a finished folder to disk, then make it `target`, in place of what stands there."""
+    for path in folder.iterdir():
+        sync(path)
+    sync(folder)
+    shutil.rmtree(target, ignore_errors=True)
+    folder.rename(target)
+    sync(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Force a file, or a folder's list of names, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

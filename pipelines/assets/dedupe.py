@@ -1,0 +1,58 @@
+"""Fingerprints of performances, pairs of the same music, clusters."""
+
+import dagster as dg
+
+from pipelines.automation import when_inputs_change
+from pipelines.resources import Workspace
+from pipelines.showing import log_progress, result
+
+
+def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Fingerprints are partitioned by dataset; pairs and clusters look at all of them at once."""
+
+    @dg.asset(
+        deps=["performances"],
+        partitions_def=datasets,
+        group_name="corpus",
+        kinds={"parquet"},
+        pool="lake",
+        automation_condition=when_inputs_change(),
+    )
+    def fingerprints(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+        """Content hashes and shingles, one set per performance."""
+        from pianogen.dedupe.fingerprint import fingerprint_dataset
+
+        progress = log_progress(context, "blocks fingerprinted")
+        manifest = fingerprint_dataset(workspace.lake, context.partition_key, workspace.settings, progress)
+        return result(manifest, **{"dagster/row_count": manifest.info["num_performances"]})
+
+    @dg.asset(
+        deps=["fingerprints"],
+        group_name="corpus",
+        kinds={"parquet", "duckdb"},
+        pool="lake",
+        automation_condition=when_inputs_change(),
+    )
+    def duplicate_pairs(workspace: Workspace) -> dg.MaterializeResult:
+        """Pairs of performances that hold the same music, with the relation and its evidence."""
+        from pianogen.dedupe.candidates import find_duplicate_pairs
+
+        manifest = find_duplicate_pairs(workspace.lake)
+        counts = manifest.info["num_pairs"]
+        return result(manifest, **{"dagster/row_count": sum(counts.values())}, num_pairs=dg.MetadataValue.json(counts))
+
+    @dg.asset(
+        deps=["duplicate_pairs"],
+        group_name="corpus",
+        kinds={"parquet"},
+        pool="lake",
+        automation_condition=when_inputs_change(),
+    )
+    def clusters(workspace: Workspace) -> dg.MaterializeResult:
+        """The cluster of every performance: all renditions of the same music together."""
+        from pianogen.dedupe.clusters import find_clusters
+
+        manifest = find_clusters(workspace.lake, [dataset.name for dataset in workspace.datasets])
+        return result(manifest, num_clusters=manifest.info["num_clusters"], largest=manifest.info["largest"])
+
+    return [fingerprints, duplicate_pairs, clusters]

@@ -1,0 +1,79 @@
+"""Likelihood on the test split, samples, and the leaderboard."""
+
+import dagster as dg
+
+from pipelines.automation import when_inputs_change
+from pipelines.resources import Workspace
+from pipelines.showing import result
+
+
+def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Evaluations and samples are partitioned by experiment; the leaderboard looks at all of them."""
+
+    @dg.asset(deps=["runs"], partitions_def=experiments, group_name="evaluation", kinds={"parquet"}, pool="training")
+    def evaluations(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+        """Nats of every performance of the test split under the model."""
+        import math
+
+        import pyarrow.compute as pc
+
+        from pianogen.evaluation.evaluations import evaluate_run
+        from pianogen.training.experiment import load_experiment
+
+        experiment = load_experiment(workspace.settings.experiments / f"{context.partition_key}.yaml")
+        manifest = evaluate_run(workspace.lake, workspace.settings.runs, experiment)
+        rows = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "evaluations")
+        nats, tokens, notes, seconds = (
+            pc.sum(rows[name]).as_py() for name in ("nats", "num_tokens", "num_notes", "duration_sec")
+        )
+        return result(
+            manifest,
+            **{"dagster/row_count": rows.num_rows},
+            bits_per_note=nats / math.log(2) / notes,
+            bits_per_second=nats / math.log(2) / seconds,
+            nll=nats / tokens,
+        )
+
+    @dg.asset(deps=["runs"], partitions_def=experiments, group_name="evaluation", kinds={"parquet"}, pool="training")
+    def samples(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+        """Music from the model, after a prompt of the test split and from nothing, as MIDI."""
+        from pianogen.generation.samples import generate_samples
+        from pianogen.training.experiment import load_experiment
+
+        experiment = load_experiment(workspace.settings.experiments / f"{context.partition_key}.yaml")
+        manifest = generate_samples(workspace.lake, workspace.settings.runs, experiment)
+        rows = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "samples")
+        listed = rows.select(["title", "num_notes", "duration_sec"]).to_pandas()
+        lines = [f"| {row.title} | {row.num_notes} | {row.duration_sec:.1f} |" for row in listed.itertuples()]
+        return result(
+            manifest,
+            **{"dagster/row_count": rows.num_rows},
+            samples=dg.MetadataValue.md("\n".join(["| sample | notes | seconds |", "|---|---|---|", *lines])),
+        )
+
+    return [evaluations, samples]
+
+
+@dg.asset(
+    deps=["evaluations", "samples", "statistics"],
+    group_name="evaluation",
+    kinds={"duckdb"},
+    pool="lake",
+    automation_condition=when_inputs_change(),
+)
+def leaderboard(workspace: Workspace) -> dg.MaterializeResult:
+    """One row per evaluated run, ranked by bits per note, with every version it stands on."""
+    from pianogen.warehouse import open_warehouse, publish_warehouse
+
+    settings = workspace.settings
+    publish_warehouse(workspace.lake, settings.runs, settings.sql, settings.warehouse)
+    with open_warehouse(settings.warehouse) as connection:
+        (version,) = connection.execute("select version from meta").fetchall()[0]
+        shown = ("rank", "experiment", "model", "tokenizer", "bits_per_note", "num_parameters", "train_sec")
+        rows = connection.sql(f"select {', '.join(shown)} from leaderboard order by rank").fetchall()
+    lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
+    lines += ["| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row) + " |" for row in rows]
+    return dg.MaterializeResult(
+        data_version=dg.DataVersion(version),
+        metadata={"dagster/row_count": len(rows), "leaderboard": dg.MetadataValue.md("\n".join(lines))},
+    )

@@ -1,0 +1,59 @@
+"""Asset checks: every file of warehouse/checks, and the contamination gate."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.resources import Workspace
+
+SHOWN = 20
+"""Violations listed on the page of a failed check; the query finds them all."""
+
+
+def sql_checks(folder: Path) -> list[dg.AssetChecksDefinition]:
+    """A check for each `<asset>/<invariant>.sql` below `folder`; the rows a query returns are violations."""
+    return [_sql_check(path) for path in sorted(folder.glob("*/*.sql"))]
+
+
+def _sql_check(path: Path) -> dg.AssetChecksDefinition:
+    from pianogen.warehouse import header
+
+    text = path.read_text(encoding="utf-8")
+
+    @dg.asset_check(asset=path.parent.name, name=path.stem, description=header(text))
+    def check(workspace: Workspace) -> dg.AssetCheckResult:
+        from pianogen.warehouse import open_warehouse, run_check
+
+        # The leaderboard exists in the warehouse alone; everything before it is checked in the lake itself.
+        in_warehouse = path.parent.name == "leaderboard"
+        opened = open_warehouse(workspace.settings.warehouse) if in_warehouse else workspace.lake.connect()
+        with opened as connection:
+            violations = run_check(connection, text)
+        listed = violations.slice(0, SHOWN).to_pylist()
+        return dg.AssetCheckResult(
+            passed=violations.num_rows == 0,
+            metadata={"num_violations": violations.num_rows, "violations": dg.MetadataValue.json(_plain(listed))},
+        )
+
+    return check
+
+
+def _plain(rows: list[dict]) -> list[dict]:
+    return [{k: v if isinstance(v, int | float | str | bool | None) else str(v) for k, v in r.items()} for r in rows]
+
+
+@dg.asset_check(asset="splits", blocking=True)
+def no_music_stands_in_two_splits(workspace: Workspace) -> dg.AssetCheckResult:
+    """The contamination gate. A failure names both files; shards of such a split are refused as well."""
+    from pianogen.contamination import describe, require_clean
+    from pianogen.errors import ContaminationError
+
+    rows = workspace.lake.read("contamination").to_pylist()
+    try:
+        certificate = require_clean(workspace.lake)
+    except ContaminationError as error:
+        listed = dg.MetadataValue.md("\n".join(f"- {describe(row)}" for row in rows[:SHOWN]))
+        return dg.AssetCheckResult(
+            passed=False, description=str(error), metadata={"num_pairs": len(rows), "pairs": listed}
+        )
+    return dg.AssetCheckResult(passed=True, metadata={"certificate": certificate})

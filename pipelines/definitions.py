@@ -1,0 +1,48 @@
+"""The one `defs`: what `dagster dev`, `dg` and the tests load."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from pianogen.settings import load_settings
+from pipelines import assets as _assets  # noqa: F401
+from pipelines import automation, checks
+from pipelines.assets import dedupe, evaluation, ingest, report, shards, splits, statistics, training
+from pipelines.partitions import dataset_partitions, experiment_partitions
+from pipelines.resources import Workspace
+
+PROJECT = Path(__file__).resolve().parents[1]
+CONFIG = Path(os.environ.get("PIANOGEN_CONFIG", PROJECT / "pianogen.toml"))
+"""The settings file; the environment names another one for a second corpus on one machine."""
+
+
+def build_definitions(config: Path) -> dg.Definitions:
+    """Every definition over the project that `config` describes."""
+    settings = load_settings(config)
+    datasets = dataset_partitions(settings)
+    experiments = experiment_partitions(settings.experiments)
+    return dg.Definitions(
+        assets=[
+            *ingest.build(datasets),
+            *dedupe.build(datasets),
+            splits.splits,
+            statistics.statistics,
+            *shards.build(experiments),
+            *training.build(experiments),
+            *evaluation.build(experiments),
+            evaluation.leaderboard,
+            report.report,
+        ],
+        asset_checks=[*checks.sql_checks(settings.sql / "checks"), checks.no_music_stands_in_two_splits],
+        jobs=[*automation.ASSET_JOBS, automation.everything],
+        schedules=[automation.weekly_schedule(datasets)],
+        sensors=[automation.custom_folders, automation.downstream],
+        resources={"workspace": Workspace(config_path=str(config))},
+        # A step in a process of its own costs seconds of imports; what is heavy runs in processes of the
+        # library's own, blocks through joblib and training by itself.
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(CONFIG)

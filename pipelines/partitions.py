@@ -1,0 +1,18 @@
+"""Partitions: datasets for the corpus, experiments for training and what follows it."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from pianogen.catalogue import load_catalogue
+from pianogen.settings import Settings
+
+
+def dataset_partitions(settings: Settings) -> dg.StaticPartitionsDefinition:
+    """One partition for each dataset of the catalogue and of `pianogen.toml`."""
+    return dg.StaticPartitionsDefinition([dataset.name for dataset in load_catalogue(settings)])
+
+
+def experiment_partitions(folder: Path) -> dg.StaticPartitionsDefinition:
+    """One partition for each file `experiments/<name>.yaml`."""
+    return dg.StaticPartitionsDefinition(sorted(path.stem for path in folder.glob("*.yaml")))

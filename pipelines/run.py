@@ -1,0 +1,147 @@
+"""The whole graph from a shell: `python -m pipelines.run`, which is what `make run` calls.
+
+Each job runs in this process on the same Dagster instance that `make ui` shows, one run per partition.
+What has not changed is found by its key in the lake and not done again.
+"""
+
+import argparse
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+
+from pipelines.automation import curate, experiment, publish, reingest
+
+Echo = Callable[[str], None]
+TIMED = "{:<46} {:>7.1f} s  {}"
+
+
+def run_everything(instance: dg.DagsterInstance, config: Path, echo: Echo = print) -> bool:
+    """Every dataset, then the corpus, then every experiment, then the report; stops at the first failure.
+
+    Args:
+        instance: keeps the runs.
+        config: the settings file.
+        echo: told a line after each run.
+
+    Returns:
+        Whether all of them succeeded.
+    """
+    from pipelines.definitions import build_definitions
+
+    definitions = build_definitions(config)
+    repository = definitions.get_repository_def()
+
+    def partitions(asset: str) -> list[str]:
+        partitions_def = repository.asset_graph.get(dg.AssetKey(asset)).partitions_def
+        return list(partitions_def.get_partition_keys()) if partitions_def else []
+
+    steps = [
+        *((reingest.name, name) for name in partitions("performances")),
+        (curate.name, None),
+        *((experiment.name, name) for name in partitions("shards")),
+        (publish.name, None),
+    ]
+    return all(_run(definitions, instance, job, partition, echo) for job, partition in steps)
+
+
+def _run(
+    definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, partition: str | None, echo: Echo
+) -> bool:
+    start = time.monotonic()
+    outcome = definitions.resolve_job_def(job).execute_in_process(
+        instance=instance,
+        partition_key=partition,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+    )
+    title = f"{job} {partition}" if partition else job
+    echo(TIMED.format(title, time.monotonic() - start, _summary(outcome) if outcome.success else "FAILED"))
+    if not outcome.success:
+        for line in _reasons(outcome):
+            echo(f"  {line}")
+    return outcome.success
+
+
+def _summary(outcome: dg.ExecuteInProcessResult) -> str:
+    """Rows of each asset, and whether its data is what it was."""
+    parts = []
+    for event in outcome.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        rows = materialization.metadata.get("dagster/row_count")
+        count = f" {rows.value:,}" if rows is not None else ""
+        parts.append(f"{materialization.asset_key.to_user_string()}{count}")
+    return ", ".join(parts)
+
+
+def _reasons(outcome: dg.ExecuteInProcessResult) -> list[str]:
+    """Why a run failed, in the words of what failed: failed checks first, then errors."""
+    checks = [e for e in outcome.get_asset_check_evaluations() if not e.passed]
+    lines = [f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description}" for check in checks]
+    if lines:
+        return [part for line in lines for part in line.splitlines()]
+    for event in outcome.filter_events(lambda e: e.is_step_failure):
+        error = event.step_failure_data.error
+        cause = error.cause or error if error else None
+        if cause:
+            lines += f"{event.step_key}: {cause.message.strip()}".splitlines()
+    return lines or ["no step says why; the run's page in `make ui` has the log"]
+
+
+def main() -> int:
+    """Run everything and say where to look; 0 when all succeeded."""
+    from pipelines.definitions import CONFIG, PROJECT
+
+    parser = argparse.ArgumentParser(description="Run the whole graph: files to report.")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="settings file (default: pianogen.toml)")
+    config = parser.parse_args().config.resolve()
+    # dagster.yaml lies in the project's folder, and names its own folders relative to it.
+    os.environ.setdefault("DAGSTER_HOME", str(PROJECT))
+    os.chdir(PROJECT)
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    start = time.monotonic()
+    with dg.DagsterInstance.get() as instance:
+        succeeded = run_everything(instance, config, lambda line: print(line, flush=True))
+    print()
+    if not succeeded:
+        print("Not finished: the lines above say why. Nothing that was done is done again; mend it and run again.")
+        return 1
+    _say_where_to_look(config, time.monotonic() - start)
+    return 0
+
+
+def _say_where_to_look(config: Path, seconds: float) -> None:
+    from pianogen.settings import load_settings
+    from pianogen.warehouse import query_warehouse
+
+    settings = load_settings(config)
+    counted = query_warehouse(
+        settings.warehouse,
+        "select sum(num_files) as files, sum(num_performances) as performances, sum(num_rejections) as rejections, "
+        "(select count(*) from samples) as samples from ingest_accounting",
+    ).to_pylist()[0]
+    best = query_warehouse(
+        settings.warehouse,
+        "select experiment, bits_per_note, num_test_performances from leaderboard order by rank limit 1",
+    ).to_pylist()
+    print(f"Finished in {seconds:.0f} s.")
+    print(
+        f"Made:      {counted['performances']} performances and {counted['rejections']} rejections "
+        f"from {counted['files']} files, {counted['samples']} samples"
+    )
+    for row in best:
+        print(
+            f"Best:      {row['experiment']}: {row['bits_per_note']:.3f} bits per note "
+            f"on {row['num_test_performances']} test performances"
+        )
+    print(f"Report:    {settings.report / 'index.html'}   (open it in a browser; the samples play)")
+    print(f'Warehouse: {settings.warehouse}   (pianogen sql "select * from leaderboard")')
+    print("Dagster:   make ui, then http://127.0.0.1:3000")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,599 @@
+import json
+import multiprocessing
+import signal
+import subprocess
+import sys
+import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pianogen.errors import LakeError, QueryError
+from pianogen.lake import Lake, Stage
+from pianogen.statistics import build_statistics
+from pianogen.tables import SCHEMAS
+from pianogen.views import apply_views, header
+from pianogen.warehouse import COMMENTS, open_warehouse, publish_warehouse, query_warehouse, read_runs, run_check
+
+SQL = Path(__file__).resolve().parents[1] / "warehouse"
+INGEST = Stage(name="ingest", modules=("pianogen.tables",), tables=("performances", "notes"))
+RUN = {
+    "experiment": "quick",
+    "run_id": "0123abcd",
+    "status": "finished",
+    "model": "gpt2",
+    "tokenizer": "remi",
+    "datasets": ["a"],
+    "context_length": 512,
+    "n_layer": 4,
+    "n_head": 4,
+    "n_embd": 256,
+    "num_parameters": 3_000_000,
+    "steps": 200,
+    "best_step": 150,
+    "validation_nll": 2,
+    "seed": 1,
+    "device": "cpu",
+    "train_sec": 90.5,
+    "peak_memory_mb": 900.0,
+    "tokens_per_sec": 5000.0,
+    "dataset_versions": {"b": "2222", "a": "1111"},
+    "split_version": "s",
+    "shards_version": "t",
+    "certificate": "c",
+    "code_version": "v",
+    "checkpoint": "checkpoints/best",
+}
+METRIC = {"step": 10, "split": "validation", "nll": 3.5, "tokens_per_sec": 1, "elapsed_sec": 2.0, "memory_mb": 3.0}
+
+
+def add_performance(lake: Lake, name: str, *notes: tuple[int, float, float], dataset: str = "a") -> None:
+    """One block with one performance of (pitch, onset_sec, offset_sec) notes, after those already there."""
+    performance = {
+        "performance_id": name,
+        "dataset": dataset,
+        "num_notes": len(notes),
+        "num_drum_notes": 0,
+        "duration_sec": max(offset for *_, offset in notes),
+    }
+    rows = [
+        {"performance_id": name, "is_drum": False, "pitch": p, "velocity": 64, "onset_sec": on, "offset_sec": off}
+        for p, on, off in notes
+    ]
+    key = f"block-{name}"
+    lake.write_block(
+        "ingest",
+        key,
+        {
+            "performances": pa.Table.from_pylist([performance], schema=SCHEMAS["performances"]),
+            "notes": pa.Table.from_pylist(rows, schema=SCHEMAS["notes"]),
+        },
+    )
+    before = lake.manifest("ingest")
+    lake.publish(INGEST, [*(before.blocks if before else ()), key])
+
+
+def write_run(runs: Path, **changes) -> Path:
+    fields = RUN | changes
+    folder = runs / fields["experiment"] / fields["run_id"]
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(fields))
+    lines = [METRIC | {"step": 5, "split": "train", "learning_rate": 0.001}, METRIC]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    lake = Lake(tmp_path / "lake")
+    add_performance(lake, "p2", (60, 0.0, 1.0), (64, 0.5, 1.5), (67, 0.0, 0.25))
+    add_performance(lake, "p1", (72, 0.0, 2.0))
+    return lake
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "warehouse" / "pianogen.duckdb"
+
+
+def column(out: Path, sql: str) -> list:
+    return query_warehouse(out, sql).column(0).to_pylist()
+
+
+# Publishing
+
+
+def test_the_warehouse_of_an_empty_lake_has_every_table_typed_and_every_view(tmp_path, runs, out):
+    done = publish_warehouse(Lake(tmp_path / "nothing"), runs, SQL, out)
+    assert done["built"]
+    assert set(done["num_rows"]) == {*SCHEMAS, "runs", "metrics", "manifests", "meta"}
+    assert {n for t, n in done["num_rows"].items() if t != "meta"} == {0}
+    assert done["num_views"] == len(list((SQL / "views").glob("*.sql")))
+    assert query_warehouse(out, "select onset_sec, pitch from notes").schema.types == [pa.float64(), pa.uint8()]
+    assert query_warehouse(out, "from leaderboard").num_rows == 0
+
+
+def test_rows_of_the_lake_are_copied_in_the_order_of_its_blocks(lake, runs, out):
+    publish_warehouse(lake, runs, SQL, out)
+    assert query_warehouse(out, "from notes").to_pylist() == lake.read("notes").to_pylist()
+    assert column(out, "select performance_id from performances") == ["p2", "p1"]
+
+
+def test_tables_are_copies_that_outlive_the_lake(lake, runs, out):
+    publish_warehouse(lake, runs, SQL, out)
+    for block in lake.paths("notes"):
+        block.unlink()
+    assert column(out, "select num_notes from performance_statistics order by all") == [1, 3]
+
+
+def test_the_warehouse_says_which_versions_it_was_built_from(lake, runs, out):
+    publish_warehouse(lake, runs, SQL, out)
+    assert query_warehouse(out, "from manifests").to_pylist() == [
+        {"stage": "ingest", "partition": "all", "version": lake.require("ingest").version, "num_blocks": 2}
+    ]
+
+
+def test_every_table_and_view_of_the_warehouse_has_a_comment(lake, runs, out):
+    publish_warehouse(lake, runs, SQL, out)
+    comments = """
+        select table_name as name, comment from duckdb_tables()
+        union all select view_name as name, comment from duckdb_views() where not internal
+    """
+    found = dict(query_warehouse(out, comments).select(["name", "comment"]).to_pandas().to_numpy().tolist())
+    assert [name for name, comment in found.items() if not comment] == []
+    assert found["notes"] == COMMENTS["notes"]
+    assert found["hours_by_split"] == (
+        "How much music each split holds, by dataset. "
+        "Grain: split, dataset. Units: hours played, counts; notes without drums."
+    )
+
+
+def test_a_second_publish_builds_nothing_and_says_the_same(lake, runs, out):
+    first = publish_warehouse(lake, runs, SQL, out)
+    before = out.stat()
+    second = publish_warehouse(lake, runs, SQL, out)
+    assert (first["built"], second["built"]) == (True, False)
+    assert first | {"built": False} == second
+    assert (out.stat().st_ino, out.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_new_music_a_new_run_and_a_changed_view_each_build_it_again(lake, runs, out, tmp_path):
+    sql = tmp_path / "sql"
+    (sql / "views").mkdir(parents=True)
+    (sql / "views" / "loudest.sql").write_text(
+        "create or replace view loudest as select max(velocity) as v from notes;"
+    )
+
+    def built() -> bool:
+        return publish_warehouse(lake, runs, sql, out)["built"]
+
+    assert (built(), built()) == (True, False)
+    add_performance(lake, "p3", (48, 0.0, 1.0))
+    assert (built(), built()) == (True, False)
+    folder = write_run(runs)
+    assert (built(), built()) == (True, False)
+    (folder / "metrics.jsonl").write_text(json.dumps(METRIC | {"nll": 9.0}) + "\n")
+    assert (built(), built()) == (True, False)
+    (sql / "views" / "loudest.sql").write_text(
+        "create or replace view loudest as select min(velocity) as v from notes;"
+    )
+    assert (built(), built()) == (True, False)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database", b"DUCK" * 5000])
+def test_a_broken_warehouse_is_built_again(lake, runs, out, content):
+    out.parent.mkdir()
+    out.write_bytes(content)
+    assert publish_warehouse(lake, runs, SQL, out)["built"]
+    assert column(out, "select count(*) from notes") == [4]
+
+
+def test_a_database_of_someone_else_is_replaced(lake, runs, out):
+    out.parent.mkdir()
+    with duckdb.connect(out) as connection:
+        connection.execute("create table meta as select 'x' as version where false")
+    assert publish_warehouse(lake, runs, SQL, out)["built"]
+
+
+def test_a_build_that_fails_leaves_the_old_warehouse_and_nothing_beside_it(lake, runs, out, tmp_path):
+    publish_warehouse(lake, runs, SQL, out)
+    sql = tmp_path / "sql"
+    (sql / "views").mkdir(parents=True)
+    (sql / "views" / "wrong.sql").write_text("create or replace view wrong as from no_such_table;")
+    with pytest.raises(QueryError, match=r"wrong\.sql: .*no_such_table does not exist"):
+        publish_warehouse(lake, runs, sql, out)
+    assert column(out, "select count(*) from notes") == [4]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["pianogen.duckdb", "pianogen.duckdb.lock"]
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-20])])
+def test_a_block_that_is_gone_or_cut_short_is_named(lake, runs, out, damage):
+    damage(lake.paths("notes")[0])
+    with pytest.raises(LakeError, match=r"run the stage of this file again: .*block-p2/notes\.parquet"):
+        publish_warehouse(lake, runs, SQL, out)
+    assert not out.exists()
+
+
+# Several processes
+
+READER = """
+    import sys, duckdb
+    connection = duckdb.connect(sys.argv[1], read_only=True)
+    count = lambda: connection.sql("select count(*) from notes").fetchall()[0][0]
+    print(count(), flush=True)
+    sys.stdin.readline()
+    print(count(), connection.sql("select sum(num_notes) from performance_statistics").fetchall()[0][0], flush=True)
+"""
+
+
+def test_a_reader_in_another_process_keeps_the_old_warehouse_and_delays_nobody(lake, runs, out):
+    publish_warehouse(lake, runs, SQL, out)
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(READER), str(out)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdin is not None
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "4\n"
+        add_performance(lake, "p3", (48, 0.0, 1.0))
+        assert publish_warehouse(lake, runs, SQL, out)["built"]
+        assert column(out, "select count(*) from notes") == [5]
+        print("go on", file=reader.stdin, flush=True)
+        assert reader.stdout.readline() == "4 4\n"
+    assert reader.returncode == 0
+
+
+def test_a_reader_in_this_process_keeps_the_old_warehouse_while_a_new_one_sees_the_new(lake, runs, out):
+    publish_warehouse(lake, runs, SQL, out)
+    with open_warehouse(out) as old:
+        add_performance(lake, "p3", (48, 0.0, 1.0))
+        publish_warehouse(lake, runs, SQL, out)
+        assert column(out, "select count(*) from notes") == [5]
+        assert old.sql("select count(*) from notes").fetchall() == [(4,)]
+
+
+def publish_and_tell(arguments: tuple[Path, Path, Path]) -> bool:
+    root, runs, out = arguments
+    return publish_warehouse(Lake(root), runs, SQL, out)["built"]
+
+
+def test_of_publishers_at_once_one_builds_and_all_succeed(lake, runs, out):
+    arguments = (lake.root, runs, out)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        others = pool.map_async(publish_and_tell, [arguments] * 2)
+        with ThreadPoolExecutor(2) as threads:
+            built = [*threads.map(publish_and_tell, [arguments] * 2), *others.get(timeout=120)]
+    assert sorted(built) == [False, False, False, True]
+    assert column(out, "select count(*) from notes") == [4]
+
+
+KILLED = """
+    import os, signal, sys
+    from pathlib import Path
+    from pianogen import warehouse
+    from pianogen.lake import Lake
+
+    def killed(connection, *_):
+        connection.execute("create table half_written as select * from range(1000)")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    warehouse.apply_views = killed
+    warehouse.publish_warehouse(Lake(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+"""
+
+
+def test_a_publisher_killed_while_building_harms_nothing_and_the_next_one_clears_up(lake, runs, out):
+    publish_warehouse(lake, runs, SQL, out)
+    add_performance(lake, "p3", (48, 0.0, 1.0))
+    command = [sys.executable, "-c", textwrap.dedent(KILLED), *map(str, (lake.root, runs, SQL, out))]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert column(out, "select count(*) from notes") == [4]
+    assert (out.parent / "pianogen.duckdb.new").exists()
+    assert publish_warehouse(lake, runs, SQL, out)["built"]
+    assert column(out, "select count(*) from notes") == [5]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["pianogen.duckdb", "pianogen.duckdb.lock"]
+
+
+# Runs
+
+
+def test_finished_runs_and_their_metrics_are_tables(lake, runs, out):
+    write_run(runs)
+    write_run(runs, run_id="still_training", status="running")
+    publish_warehouse(lake, runs, SQL, out)
+    (run,) = query_warehouse(out, "from runs").to_pylist()
+    assert run == RUN | {"dataset_versions": [("a", "1111"), ("b", "2222")], "validation_nll": 2.0}
+    metrics = query_warehouse(out, "select run_id, step, split, nll, learning_rate from metrics").to_pylist()
+    assert metrics == [
+        {"run_id": "0123abcd", "step": 5, "split": "train", "nll": 3.5, "learning_rate": 0.001},
+        {"run_id": "0123abcd", "step": 10, "split": "validation", "nll": 3.5, "learning_rate": None},
+    ]
+
+
+def test_a_key_that_a_run_lacks_is_null_and_one_that_is_not_known_is_left_out(runs):
+    folder = write_run(runs)
+    fields = {name: value for name, value in RUN.items() if name != "certificate"} | {"mood": "good"}
+    (folder / "run.json").write_text(json.dumps(fields))
+    (folder / "metrics.jsonl").unlink()
+    found, metrics = read_runs(runs)
+    assert found["certificate"].to_pylist() == [None]
+    assert "mood" not in found.column_names
+    assert metrics.num_rows == 0
+
+
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        ("run.json", "{", r"run\.json: JSON expected"),
+        ("run.json", "[]", r"run\.json: a JSON object expected, found \[\]"),
+        ("run.json", json.dumps(RUN | {"steps": "many"}), r"run\.json: steps must be int64"),
+        ("run.json", json.dumps(RUN | {"dataset_versions": "new"}), r"run\.json: dataset_versions must be map"),
+        ("metrics.jsonl", json.dumps(METRIC) + "\n{'step'", r"metrics\.jsonl:2: JSON expected"),
+        ("metrics.jsonl", json.dumps(METRIC | {"nll": "low"}), r"metrics\.jsonl: nll must be double"),
+    ],
+)
+def test_a_run_that_cannot_be_read_is_named_with_what_is_wrong(runs, name, text, message):
+    (write_run(runs) / name).write_text(text)
+    with pytest.raises(LakeError, match=message):
+        read_runs(runs)
+
+
+# Reading
+
+
+@pytest.fixture
+def published(lake, runs, out) -> Path:
+    publish_warehouse(lake, runs, SQL, out)
+    return out
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select count(*) from notes",
+        "select count(*) from notes;",
+        "-- how many\nselect count(*) from notes -- notes",
+        "with n as (from notes) select count(*) from n",
+        "from (describe notes)",
+        "describe notes",
+        "show tables",
+        "summarize notes",
+        "explain select * from notes",
+        "values (1)",
+        "pivot (select dataset, num_notes from performances) on dataset using sum(num_notes)",
+        "select 1 as same, 2 as same",
+    ],
+)
+def test_a_query_of_any_form_has_rows(published, sql):
+    assert query_warehouse(published, sql).num_rows > 0
+
+
+def test_rows_come_in_the_order_the_query_asks_for(published):
+    assert column(published, "select performance_id from performances order by 1") == ["p1", "p2"]
+    assert column(published, "select performance_id from performances order by 1 desc") == ["p2", "p1"]
+
+
+@pytest.mark.parametrize(
+    "sql, found",
+    [
+        ("delete from notes", "DELETE"),
+        ("insert into notes by name select 1 as pitch", "INSERT"),
+        ("update notes set pitch = 1", "UPDATE"),
+        ("drop table notes", "DROP"),
+        ("create table memory.main.mine as select 1", "CREATE"),
+        ("set threads = 1", "SET"),
+        ("attach 'other.duckdb'", "ATTACH"),
+        ("copy notes to 'notes.csv'", "COPY"),
+        ("install httpfs", "LOAD"),
+    ],
+)
+def test_a_statement_that_is_no_query_is_refused(published, sql, found):
+    with pytest.raises(QueryError, match=f"a query expected, found {found}"):
+        query_warehouse(published, sql)
+
+
+@pytest.mark.parametrize("sql, num", [("", 0), ("-- nothing", 0), ("select 1; select 2", 2)])
+def test_anything_but_one_statement_is_refused(published, sql, num):
+    with pytest.raises(QueryError, match=f"one query expected, found {num} statements"):
+        query_warehouse(published, sql)
+
+
+def test_a_write_inside_an_open_warehouse_is_refused_and_changes_no_byte(published):
+    before = published.read_bytes()
+    with (
+        open_warehouse(published) as connection,
+        pytest.raises(duckdb.Error, match="read-only"),
+    ):
+        connection.execute("create table mine as select 1")
+    assert published.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "from read_csv('{secret}')",
+        "from read_text('{secret}')",
+        "from '{secret}'",
+        "from glob('{folder}/*')",
+        "from read_parquet('https://example.com/x.parquet')",
+        "explain analyze copy (select 1) to '{folder}/made.csv'",
+    ],
+)
+def test_a_query_can_neither_read_nor_write_other_files(published, tmp_path, sql):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a,b\n1,2\n")
+    with pytest.raises(QueryError):
+        query_warehouse(published, sql.format(secret=secret, folder=tmp_path))
+    assert not (tmp_path / "made.csv").exists()
+
+
+def test_what_a_query_may_do_cannot_be_widened(published):
+    with open_warehouse(published) as connection:
+        for setting in ("enable_external_access = true", "python_enable_replacements = true"):
+            with pytest.raises(duckdb.Error, match=r"locked|disabled"):
+                connection.execute(f"set {setting}")
+
+
+def test_a_table_name_never_means_a_variable_of_the_caller(published):
+    mine = pa.table({"x": [1]})
+    assert mine.num_rows == 1
+    with open_warehouse(published) as connection, pytest.raises(QueryError, match="mine does not exist"):
+        run_check(connection, "from mine")
+
+
+def test_a_query_before_the_first_publish_says_what_to_do(out):
+    with pytest.raises(QueryError, match=r"pianogen\.duckdb: no warehouse yet; .*make run"):
+        query_warehouse(out, "select 1")
+
+
+def test_a_query_on_a_broken_warehouse_names_the_file(out):
+    out.parent.mkdir()
+    out.write_bytes(b"not a database")
+    with pytest.raises(QueryError, match=r"pianogen\.duckdb: the warehouse cannot be read: .*"):
+        query_warehouse(out, "select 1")
+
+
+def test_an_error_in_a_query_is_told_in_the_words_of_duckdb(published):
+    with pytest.raises(QueryError, match="Catalog Error: Table with name note does not exist"):
+        query_warehouse(published, "from note")
+    with pytest.raises(QueryError, match="Parser Error"):
+        query_warehouse(published, "selec 1")
+    with pytest.raises(QueryError, match="Conversion Error"):
+        query_warehouse(published, "select 'x'::integer")
+
+
+# View files
+
+
+@pytest.mark.parametrize(
+    "files, message",
+    [
+        ({"a": "create view a as from b;", "b": "create view b as from nothing;"}, r"b\.sql: .*nothing does not exist"),
+        ({"a": "create view a as from b;", "b": "create view b as from a;"}, r"a\.sql: .*b does not exist"),
+        ({"a": "create view a as selec 1;"}, r"a\.sql: Parser Error"),
+        ({"a": "create view a as select nothing from (select 1 as x);"}, r"a\.sql: Binder Error"),
+        ({"a": "create view other as select 1 as x;"}, r"a\.sql: must create a view named a"),
+    ],
+)
+def test_a_view_that_cannot_be_created_is_named_with_the_reason(tmp_path, files, message):
+    for name, text in files.items():
+        (tmp_path / f"{name}.sql").write_text(text)
+    with duckdb.connect() as connection, pytest.raises(QueryError, match=message):
+        apply_views(connection, tmp_path)
+
+
+def test_a_view_asked_for_by_name_must_have_a_file(tmp_path):
+    with duckdb.connect() as connection, pytest.raises(QueryError, match=r"a\.sql: no such view file"):
+        apply_views(connection, tmp_path, ["a"])
+
+
+def test_a_header_ends_where_the_file_says_what_it_reads():
+    assert header("-- One.\n-- Grain: x.  Units: y.\n-- Reads: z.\n-- More.\nselect 1") == "One. Grain: x. Units: y."
+    assert header("-- One.\n--\n-- More.\nselect 1") == "One."
+    assert header("select 1 -- One.") == ""
+
+
+# Statistics
+
+
+def test_statistics_are_written_to_the_lake_in_the_order_of_their_ids(lake):
+    add_performance(lake, "q", (50, 0.0, 4.0), dataset="b")
+    manifest = build_statistics(lake, SQL)
+    assert manifest.info == {"sounding_time": 4, "performance_statistics": 3, "dataset_statistics": 2}
+    found = lake.read_block("statistics", manifest.blocks[0], "performance_statistics").to_pylist()
+    assert [(row["performance_id"], row["num_notes"], row["polyphony_max"]) for row in found] == [
+        ("p1", 1, 1),
+        ("p2", 3, 2),
+        ("q", 1, 1),
+    ]
+    found = lake.read_block("statistics", manifest.blocks[0], "dataset_statistics").to_pylist()
+    assert [(row["dataset"], row["num_performances"], row["pitch_max"]) for row in found] == [
+        ("a", 2, 72),
+        ("b", 1, 50),
+    ]
+
+
+def test_statistics_of_the_same_music_are_the_same_bytes_and_are_not_computed_again(lake, tmp_path):
+    first = build_statistics(lake, SQL)
+    paths = [lake.block_path("statistics", first.blocks[0]) / f"{table}.parquet" for table in first.tables]
+    before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths]
+    assert build_statistics(lake, SQL) == first
+    assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths] == before
+    again = Lake(tmp_path / "again")
+    add_performance(again, "p2", (60, 0.0, 1.0), (64, 0.5, 1.5), (67, 0.0, 0.25))
+    add_performance(again, "p1", (72, 0.0, 2.0))
+    assert build_statistics(again, SQL) == first
+    assert [again.paths(table)[0].read_bytes() for table in first.tables] == [data for _, data in before]
+
+
+def test_new_music_makes_new_statistics_and_another_view_does_not(lake, tmp_path):
+    sql = tmp_path / "sql"
+    (sql / "views").mkdir(parents=True)
+    for path in (SQL / "views").glob("*.sql"):
+        (sql / "views" / path.name).write_text(path.read_text())
+    first = build_statistics(lake, sql)
+    (sql / "views" / "leaderboard.sql").write_text("select 1")
+    assert build_statistics(lake, sql) == first
+    add_performance(lake, "p3", (48, 0.0, 1.0))
+    second = build_statistics(lake, sql)
+    assert second.version != first.version
+    assert second.info["performance_statistics"] == 3
+
+
+def test_statistics_of_nothing_say_what_to_do(tmp_path):
+    with pytest.raises(LakeError, match="no performances yet; ingest a dataset first"):
+        build_statistics(Lake(tmp_path / "nothing"), SQL)
+
+
+def test_statistics_of_the_current_notes_are_tables_of_the_warehouse(lake, runs, out):
+    manifest = build_statistics(lake, SQL)
+    done = publish_warehouse(lake, runs, SQL, out)
+    for table in ("sounding_time", "performance_statistics", "dataset_statistics"):
+        written = pq.read_table(lake.block_path("statistics", manifest.blocks[0]) / f"{table}.parquet")
+        assert done["num_rows"][table] == written.num_rows
+        assert query_warehouse(out, f"from {table}").equals(written)
+    assert done["num_views"] == len(list((SQL / "views").glob("*.sql"))) - 3
+    (comment,) = column(out, "select comment from duckdb_tables() where table_name = 'dataset_statistics'")
+    assert comment.startswith("What the performances of each dataset are like")
+
+
+def test_statistics_older_than_the_notes_stay_views_that_agree_with_them(lake, runs, out):
+    build_statistics(lake, SQL)
+    publish_warehouse(lake, runs, SQL, out)
+    add_performance(lake, "p3", (48, 0.0, 1.0))  # the lake's statistics do not know it yet
+    done = publish_warehouse(lake, runs, SQL, out)
+    assert "performance_statistics" not in done["num_rows"]
+    assert column(out, "select performance_id from performance_statistics order by 1") == ["p1", "p2", "p3"]
+    build_statistics(lake, SQL)
+    assert publish_warehouse(lake, runs, SQL, out)["num_rows"]["performance_statistics"] == 3
+
+
+def test_the_views_compute_what_the_statistics_of_the_lake_hold(lake, runs, out, tmp_path):
+    publish_warehouse(lake, runs, SQL, out)
+    build_statistics(lake, SQL)
+    other = tmp_path / "other.duckdb"
+    publish_warehouse(lake, runs, SQL, other)
+    for table, order in {"performance_statistics": "performance_id", "dataset_statistics": "dataset"}.items():
+        computed = query_warehouse(out, f"from {table} order by {order}")
+        copied = query_warehouse(other, f"from {table} order by {order}")
+        assert computed.schema == copied.schema
+        for a, b in zip(computed.to_pylist(), copied.to_pylist(), strict=True):
+            assert a == pytest.approx(b)
+
+
+def test_a_warehouse_in_the_working_directory_needs_no_folder(lake, runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    publish_warehouse(lake, runs, SQL, Path("here.duckdb"))
+    assert column(Path("here.duckdb"), "select count(*) from notes") == [4]
+    assert (tmp_path / "here.duckdb").is_file()

@@ -1,0 +1,75 @@
+import json
+
+import pytest
+
+from pianogen.errors import TrainingError
+from pianogen.training.checkpoints import (
+    MetricsFile,
+    Progress,
+    checkpoint_path,
+    checkpoint_steps,
+    new_checkpoint,
+    read_progress,
+    remove_abandoned,
+)
+
+
+def save(run, step, best_step=0):
+    with new_checkpoint(run, Progress(step=step, best_step=best_step)) as folder:
+        (folder / "model.safetensors").write_bytes(b"weights of %d" % step)
+
+
+def test_only_the_best_and_the_last_checkpoint_are_kept(tmp_path):
+    save(tmp_path, 10, best_step=10)
+    save(tmp_path, 20, best_step=10)
+    save(tmp_path, 30, best_step=10)
+    assert checkpoint_steps(tmp_path) == [10, 30]
+    save(tmp_path, 40, best_step=40)
+    assert checkpoint_steps(tmp_path) == [40]
+    assert (checkpoint_path(tmp_path, 40) / "model.safetensors").read_bytes() == b"weights of 40"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints"]
+
+
+def test_a_checkpoint_that_fails_half_way_is_never_seen(tmp_path):
+    save(tmp_path, 10)
+    with pytest.raises(KeyboardInterrupt), new_checkpoint(tmp_path, Progress(step=20)) as folder:
+        (folder / "model.safetensors").write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert checkpoint_steps(tmp_path) == [10]
+
+
+def test_what_a_killed_training_left_is_removed_and_never_taken_for_a_checkpoint(tmp_path):
+    save(tmp_path, 10)
+    (tmp_path / "tmp-12345").mkdir()
+    (tmp_path / "tmp-12345" / "model.safetensors").write_bytes(b"half")
+    remove_abandoned(tmp_path)
+    assert checkpoint_steps(tmp_path) == [10]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints"]
+
+
+def test_progress_survives_to_the_last_digit(tmp_path):
+    progress = Progress(step=7, best_step=5, best_nll=0.1 + 0.2, interval_nats=1 / 3, interval_tokens=11)
+    with new_checkpoint(tmp_path, progress):
+        pass
+    assert read_progress(checkpoint_path(tmp_path, 7)) == progress
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    save(tmp_path, 10)
+    (checkpoint_path(tmp_path, 10) / "progress.json").write_text('{"step": ')
+    with pytest.raises(TrainingError, match=r"progress\.json: not readable .* delete .*step-00000010 and train again"):
+        read_progress(checkpoint_path(tmp_path, 10))
+
+
+def test_metrics_after_the_checkpoint_and_half_lines_are_dropped_on_resume(tmp_path):
+    metrics = MetricsFile(tmp_path, step=0)
+    for step in (1, 2, 3):
+        metrics.write(step=step, nll=1.0)
+    metrics.close()
+    with (tmp_path / "metrics.jsonl").open("ab") as file:
+        file.write(b'{"step": 1, "nl')
+    metrics = MetricsFile(tmp_path, step=2)
+    metrics.write(step=3, nll=2.0)
+    metrics.close()
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == [{"step": 1, "nll": 1.0}, {"step": 2, "nll": 1.0}, {"step": 3, "nll": 2.0}]

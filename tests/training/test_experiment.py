@@ -1,0 +1,117 @@
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pianogen.augment import AugmentConfig
+from pianogen.errors import SettingsError
+from pianogen.models import ModelConfig
+from pianogen.training.experiment import list_experiments, load_experiment
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+WHOLE = """\
+description: all keys
+data:
+  datasets: [bach, custom]
+tokenizer:
+  name: remi
+  num_velocities: 16
+augmentation:
+  semitones: [-1, 0, 1]
+model:
+  name: gpt2
+  n_layer: 2
+training:
+  steps: 10
+  learning_rate: 1e-3
+generation:
+  temperature: 1
+"""
+
+
+def written(folder: Path, text: str, name: str = "one.yaml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def test_every_section_of_a_file_reaches_the_settings(tmp_path):
+    config = load_experiment(written(tmp_path, WHOLE))
+    assert config.name == "one"
+    assert config.data.datasets == ("bach", "custom")
+    assert config.tokenizer == {"name": "remi", "num_velocities": 16}
+    assert config.augmentation == AugmentConfig(semitones=(-1, 0, 1))
+    assert config.model == ModelConfig(n_layer=2)
+    assert (config.training.steps, config.training.learning_rate) == (10, 0.001)
+    assert config.generation.temperature == 1.0
+
+
+def test_all_datasets_is_told_from_a_list_of_names(tmp_path):
+    text = "data:\n  datasets: all\nmodel: {}\ntraining: {}\n"
+    assert load_experiment(written(tmp_path, text)).data.datasets is None
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("  steps: 10", "  stepz: 10", r"one\.yaml:13: unknown key 'training\.stepz'; known keys: steps"),
+        ("description:", "descripton:", r"one\.yaml:1: unknown key 'descripton'"),
+        ("  steps: 10", "  steps: ten", r"one\.yaml:13: training\.steps must be a whole number, found 'ten'"),
+        ("  steps: 10", "  steps: 1.5", r"one\.yaml:13: training\.steps must be a whole number, found 1\.5"),
+        ("  steps: 10", "  steps: true", r"one\.yaml:13: training\.steps must be a whole number, found True"),
+        ("  steps: 10", "  steps: 10\n  steps: 11", r"one\.yaml:14: training\.steps stands twice"),
+        ("  steps: 10", "  steps: 0", r"one\.yaml:13: training\.steps must be 1 or more, found 0"),
+        ("1e-3", "fast", r"one\.yaml:14: training\.learning_rate must be a number, found 'fast'"),
+        ("1e-3", ".nan", r"one\.yaml:14: training\.learning_rate must be finite, found nan"),
+        ("[bach, custom]", "[1]", r"one\.yaml:3: data\.datasets must be `all` or a list of names, found \[1\]"),
+        ("[-1, 0, 1]", "[1]", r"one\.yaml:8: augmentation\.semitones must be distinct and hold 0"),
+        ("name: gpt2", "name: gpt9", r"one\.yaml:10: model\.name 'gpt9' is not known; known: gpt2"),
+        ("  name: remi\n", "", r"one\.yaml:5: tokenizer needs `name:`"),
+        ("n_layer: 2", "n_embd: 130", r"one\.yaml:10: model\.n_embd must be a multiple of n_head, found 130 and 4"),
+        ("model:\n  name: gpt2\n  n_layer: 2\n", "", r"one\.yaml:1: model: this section is missing"),
+        ("  steps: 10", "  validate_every: 15\n  checkpoint_every: 10", "must be a multiple of checkpoint_every"),
+        ("  temperature: 1", "  top_p: 0", r"one\.yaml:16: generation\.top_p must be above 0 and at most 1, found 0\.0"),
+        ("  steps: 10", "  steps: [", r"one\.yaml: not valid YAML"),
+        ("  steps: 10", "  steps: !!python/name:os.system", r"one\.yaml:13: not a plain value"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_line(tmp_path, old, new, message):
+    assert old in WHOLE
+    with pytest.raises(SettingsError, match=message):
+        load_experiment(written(tmp_path, WHOLE.replace(old, new)))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"absent\.yaml: no such experiment file"):
+        load_experiment(tmp_path / "absent.yaml")
+
+
+def test_names_that_break_addresses_are_refused(tmp_path):
+    path = written(tmp_path, WHOLE, "My Run.yaml")
+    with pytest.raises(SettingsError, match="only a-z, 0-9, _ and -"):
+        load_experiment(path)
+    with pytest.raises(SettingsError, match=r"My Run\.yaml"):
+        list_experiments(tmp_path)
+
+
+def test_experiments_are_listed_by_name(tmp_path):
+    for name in ("b.yaml", "a-1.yaml", "notes.txt"):
+        written(tmp_path, WHOLE, name)
+    assert list_experiments(tmp_path) == ("a-1", "b")
+
+
+def test_every_shipped_experiment_loads():
+    names = list_experiments(PROJECT / "experiments")
+    assert "quick" in names
+    for name in names:
+        assert load_experiment(PROJECT / "experiments" / f"{name}.yaml").name == name
+
+
+def test_settings_survive_the_way_through_a_file(tmp_path):
+    config = load_experiment(written(tmp_path, WHOLE))
+    sections = {k: v for k, v in dataclasses.asdict(config).items() if k != "name"}
+    sections["data"]["datasets"] = list(sections["data"]["datasets"])
+    sections["augmentation"]["semitones"] = list(sections["augmentation"]["semitones"])
+    assert load_experiment(written(tmp_path, yaml.safe_dump(sections))) == config

@@ -1,0 +1,156 @@
+"""Trainings in this process: loss, validation, identity, and what a finished run holds."""
+
+import contextlib
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from builders import settings_in, write_tiny_experiment
+from safetensors.torch import load_file
+from transformers import TrainerCallback
+
+from pianogen.evaluation.likelihood import choose_within, measure
+from pianogen.lake import Lake
+from pianogen.models import load_model
+from pianogen.models.devices import pick_device
+from pianogen.shards import ShardSet
+from pianogen.train import StopSignal, train_experiment
+from pianogen.training import trainer
+from pianogen.training.checkpoints import MetricsFile, Progress, checkpoint_steps
+from pianogen.training.experiment import ExperimentConfig, load_experiment
+from pianogen.training.runs import read_run, run_folder, run_id
+from pianogen.training.windows import IGNORED
+
+
+@pytest.fixture(scope="module")
+def finished(shared_lake, tmp_path_factory):
+    """A finished run: its experiment, settings and folder."""
+    folder = tmp_path_factory.mktemp("finished")
+    settings = dataclasses.replace(settings_in(folder), lake=shared_lake)
+    config = load_experiment(write_tiny_experiment(folder, steps=120, validate_every=50, checkpoint_every=50))
+    assert train_experiment(config, settings, StopSignal()) == 0
+    return SimpleNamespace(
+        config=config, settings=settings, folder=run_folder(Lake(shared_lake), settings.runs, config)
+    )
+
+
+def metrics_of(finished, split):
+    lines = [json.loads(line) for line in (finished.folder / "metrics.jsonl").read_text().splitlines()]
+    return [line for line in lines if line["split"] == split]
+
+
+def test_a_tiny_model_learns_scales(finished):
+    train = metrics_of(finished, "train")
+    assert train[0]["nll"] > 4
+    assert train[-1]["nll"] < 1.5
+
+
+def test_metrics_hold_every_logged_and_validated_step(finished):
+    assert [line["step"] for line in metrics_of(finished, "train")] == list(range(4, 121, 4))
+    assert [line["step"] for line in metrics_of(finished, "validation")] == [50, 100, 120]
+    for line in metrics_of(finished, "train"):
+        assert set(line) == {"step", "split", "nll", "learning_rate", "tokens_per_sec", "elapsed_sec", "memory_mb"}
+
+
+def test_the_kept_model_is_the_one_of_the_lowest_validation_nll(finished):
+    run = read_run(finished.folder)
+    best = min(metrics_of(finished, "validation"), key=lambda line: line["nll"])
+    assert (run["best_step"], run["validation_nll"]) == (best["step"], best["nll"])
+    shards = ShardSet(Lake(finished.settings.lake), "tiny")
+    validation = shards.sequences("validation")
+    model = load_model(finished.folder / run["checkpoint"], "gpt2", len(shards.tokenizer.vocab))
+    found = measure(model, validation, choose_within(validation, 10**9), 32)
+    assert found.nll == pytest.approx(best["nll"], rel=1e-6)
+    assert found.num_performances == run["num_validation_performances"] == 2
+    assert found.bits_per_note == pytest.approx(run["validation_bits_per_note"], rel=1e-6)
+
+
+def test_a_finished_run_tells_where_its_model_comes_from(finished):
+    run = read_run(finished.folder)
+    shards = ShardSet(Lake(finished.settings.lake), "tiny")
+    assert run["status"] == "finished"
+    assert run["run_id"] == finished.folder.name
+    assert run["experiment"] == finished.folder.parent.name == "tiny"
+    assert (run["shards_version"], run["split_version"]) == (shards.version, shards.info["split_version"])
+    assert run["dataset_versions"] == shards.info["dataset_versions"]
+    assert run["certificate"] == shards.info["certificate"]
+    weights = load_file(finished.folder / "best" / "model.safetensors")
+    assert run["num_parameters"] == sum(w.numel() for w in weights.values())
+    lineage = json.loads((finished.folder / "best" / "lineage.json").read_text())
+    assert lineage["step"] == run["best_step"]
+    assert json.loads((finished.folder / "best" / "tokenizer_settings.json").read_text())["name"] == "remi"
+
+
+def test_a_finished_run_keeps_its_best_and_last_checkpoint_and_nothing_half_written(finished):
+    assert checkpoint_steps(finished.folder) == sorted({read_run(finished.folder)["best_step"], 120})
+    assert not list(finished.folder.glob("tmp-*"))
+    assert not list(finished.folder.rglob("training_args.bin"))
+
+
+def test_a_finished_run_is_not_trained_again(finished, capsys):
+    before = {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*") if path.is_file()}
+    assert train_experiment(finished.config, finished.settings, StopSignal()) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert {path: path.stat().st_mtime_ns for path in finished.folder.rglob("*") if path.is_file()} == before
+
+
+class Gradients(TrainerCallback):
+    """What the optimizer is given at the first step."""
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        self.found = {name: p.grad.clone() for name, p in kwargs["model"].named_parameters()}
+
+
+def first_gradients(config: ExperimentConfig, shards: ShardSet, folder):
+    """Gradients of the first update, and the model and examples that they come from."""
+    progress = Progress()
+    with contextlib.closing(MetricsFile(folder, 0)) as metrics:
+        scored = SimpleNamespace(nll=1.0, bits_per_note=1.0, num_tokens=1, num_performances=1)
+        recorder = trainer._Recorder(
+            config.training, progress, metrics, lambda model: scored, StopSignal(), lambda line: None
+        )
+        run = trainer._make_trainer(config, shards, folder, pick_device("cpu"), recorder)
+        gradients = Gradients()
+        run.add_callback(gradients)
+        model = trainer.make_model(config.model, len(shards.tokenizer.vocab))
+        model.load_state_dict(run.model.state_dict())
+        run.train()
+    return gradients.found, model, run.train_dataset
+
+
+@pytest.mark.parametrize("batch_size, accumulated", [(6, 1), (2, 3)])
+def test_the_loss_of_an_update_is_the_mean_over_all_its_tokens(shared_lake, tmp_path, batch_size, accumulated):
+    path = write_tiny_experiment(
+        tmp_path, steps=1, batch_size=batch_size, gradient_accumulation_steps=accumulated, max_grad_norm=0.0
+    )
+    config = load_experiment(path)
+    # Longer than some sequences and shorter than others: batches differ in how much of them is padding.
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, context_length=200, dropout=0.0))
+    found, model, examples = first_gradients(config, ShardSet(Lake(shared_lake), "tiny"), tmp_path)
+    input_ids, labels = (torch.stack([examples[k][name] for k in range(6)]) for name in ("input_ids", "labels"))
+    padding = (labels == IGNORED).sum(dim=1)
+    assert len(set(padding.tolist())) > 1
+    logits = model(input_ids=input_ids).logits
+    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+    loss.backward()
+    logged = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    assert logged["nll"] == pytest.approx(loss.item(), rel=1e-6)
+    for name, parameter in model.named_parameters():
+        np.testing.assert_allclose(found[name], parameter.grad, rtol=1e-4, atol=1e-7, err_msg=name)
+
+
+def test_a_run_is_named_by_what_its_weights_depend_on(finished):
+    config = finished.config
+    name = run_id(config, "shards")
+    training = config.training
+    on_gpu = dataclasses.replace(config, training=dataclasses.replace(training, device="cuda"))
+    other_samples = dataclasses.replace(config, generation=dataclasses.replace(config.generation, seed=99))
+    assert {run_id(on_gpu, "shards"), run_id(other_samples, "shards")} == {name}
+    other_seed = dataclasses.replace(config, training=dataclasses.replace(training, seed=99))
+    other_size = dataclasses.replace(config, model=dataclasses.replace(config.model, n_layer=2))
+    others = {run_id(other_seed, "shards"), run_id(other_size, "shards"), run_id(config, "others")}
+    assert len(others | {name}) == 4

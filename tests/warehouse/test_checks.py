@@ -1,0 +1,213 @@
+"""Each check is shown a sound lake, where it returns nothing, and a planted violation, which it names."""
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pianogen.errors import QueryError
+from pianogen.warehouse import run_check
+
+CHECKS = Path(__file__).resolve().parents[2] / "warehouse" / "checks"
+CHECK_NAMES = sorted(str(path.relative_to(CHECKS).with_suffix("")) for path in CHECKS.rglob("*.sql"))
+
+# Two performances of the same music in train, another in test; one file is rejected; one run is evaluated.
+SOUND = """
+    insert into files by name select * from (values
+        ('a', 'one.mid', 'p1'), ('a', 'two.mid', 'p2'), ('a', 'broken.mid', null), ('b', 'one.mid', 'p3')
+    ) as v (dataset, path, performance_id);
+    insert into rejections by name select 'a' as dataset, 'broken.mid' as path;
+    insert into performances by name select * from (values
+        ('p1', 'a', 2, 1), ('p2', 'a', 1, 0), ('p3', 'b', 1, 0)
+    ) as v (performance_id, dataset, num_notes, num_drum_notes);
+    insert into notes by name
+        select *, 0 as track, 0 as onset_tick, 10 as duration_tick, offset_sec as sounding_offset_sec from (values
+            ('p1', 0, 1, 0.0, 1.0, false), ('p1', 127, 127, 1.0, 1.0, false), ('p1', 35, 64, 0.0, 1.0, true),
+            ('p2', 60, 64, 0.0, 1.0, false), ('p3', 60, 64, 0.0, 1.0, false)
+        ) as v (performance_id, pitch, velocity, onset_sec, offset_sec, is_drum);
+    insert into clusters by name select * from (values ('p1', 'c1'), ('p2', 'c1'), ('p3', 'c2'))
+        as v (performance_id, cluster_id);
+    insert into splits by name select * from (values
+        ('p1', 'a', 'c1', 'train'), ('p2', 'a', 'c1', 'train'), ('p3', 'b', 'c2', 'test')
+    ) as v (performance_id, dataset, cluster_id, split);
+    insert into runs by name select 'quick' as experiment, 'r1' as run_id, 1000 as num_parameters, 50 as steps,
+        12.5 as train_sec, 300.0 as peak_memory_mb;
+    insert into evaluations by name select 'quick' as experiment, 'r1' as run_id, 'p3' as performance_id,
+        4 as num_tokens, 1 as num_notes, 1.0 as duration_sec, 12.0 as nats;
+"""
+
+
+@pytest.fixture
+def sound(database: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    database.execute(SOUND)
+    return database
+
+
+def violations(database: duckdb.DuckDBPyConnection, check: str) -> list[dict]:
+    return run_check(database, (CHECKS / f"{check}.sql").read_text()).to_pylist()
+
+
+@pytest.mark.parametrize("check", CHECK_NAMES)
+def test_a_check_returns_nothing_on_a_sound_lake(sound, check):
+    assert violations(sound, check) == []
+
+
+@pytest.mark.parametrize("check", CHECK_NAMES)
+def test_a_check_returns_nothing_on_empty_tables(database, check):
+    assert violations(database, check) == []
+
+
+@pytest.mark.parametrize("check", CHECK_NAMES)
+def test_a_check_says_what_a_returned_row_means(check):
+    assert (CHECKS / f"{check}.sql").read_text().startswith("-- A row is ")
+
+
+def test_a_file_that_disappeared_is_named(sound):
+    sound.execute("insert into files by name select 'a' as dataset, 'lost.mid' as path")
+    assert violations(sound, "performances/every_file_is_a_performance_or_a_rejection") == [
+        {"dataset": "a", "path": "lost.mid", "performance_id": None, "problem": "neither performance nor rejection"}
+    ]
+
+
+def test_a_file_that_is_both_performance_and_rejection_is_named(sound):
+    sound.execute("insert into rejections by name select 'b' as dataset, 'one.mid' as path")
+    assert violations(sound, "performances/every_file_is_a_performance_or_a_rejection") == [
+        {"dataset": "b", "path": "one.mid", "performance_id": "p3", "problem": "both performance and rejection"}
+    ]
+
+
+def test_a_rejection_and_a_performance_of_files_never_seen_are_named(sound):
+    sound.execute("delete from files where path in ('broken.mid', 'two.mid')")
+    assert violations(sound, "performances/every_file_is_a_performance_or_a_rejection") == [
+        {"dataset": "a", "path": "broken.mid", "performance_id": None, "problem": "rejection of a file never seen"},
+        {"dataset": "a", "path": None, "performance_id": "p2", "problem": "performance of a file never seen"},
+    ]
+
+
+def test_an_id_of_two_performances_is_named_with_their_datasets(sound):
+    sound.execute("insert into performances by name select 'p1' as performance_id, 'b' as dataset")
+    assert violations(sound, "performances/performance_ids_are_unique") == [
+        {"performance_id": "p1", "num_performances": 2, "datasets": ["a", "b"]}
+    ]
+
+
+def test_notes_of_no_performance_are_counted(sound):
+    sound.execute("delete from performances where performance_id = 'p1'")
+    assert violations(sound, "performances/notes_belong_to_a_performance") == [{"performance_id": "p1", "num_notes": 3}]
+
+
+@pytest.mark.parametrize("column, value", [("pitch", 128), ("velocity", 0), ("velocity", 128), ("velocity", None)])
+def test_a_pitch_or_velocity_that_midi_does_not_have_is_named(sound, column, value):
+    sound.execute(f"update notes set {column} = ? where performance_id = 'p2'", [value])
+    (found,) = violations(sound, "performances/pitches_and_velocities_are_in_range")
+    assert (found["performance_id"], found[column], found["num_notes"]) == ("p2", value, 1)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "offset_sec = -0.1",
+        "onset_sec = 1.5",
+        "sounding_offset_sec = 0.5",
+        "onset_tick = -1",
+        "duration_tick = -1",
+        "onset_sec = 'nan'",
+        "sounding_offset_sec = 'infinity'",
+        "offset_sec = null",
+    ],
+)
+def test_a_note_that_runs_backwards_or_nowhere_is_named(sound, change):
+    sound.execute(f"update notes set {change} where performance_id = 'p2'")
+    (found,) = violations(sound, "performances/notes_do_not_run_backwards")
+    assert (found["performance_id"], found["pitch"]) == ("p2", 60)
+
+
+@pytest.mark.parametrize("condition", ["is_drum", "pitch = 0"])
+def test_a_lost_note_shows_in_the_counts(sound, condition):
+    sound.execute(f"delete from notes where performance_id = 'p1' and {condition}")
+    (found,) = violations(sound, "performances/note_counts_match")
+    assert found["performance_id"] == "p1"
+    assert found["num_notes_found"] + found["num_drum_notes_found"] == 2
+
+
+def test_a_performance_whose_notes_are_all_lost_shows_in_the_counts(sound):
+    sound.execute("delete from notes where performance_id = 'p3'")
+    assert violations(sound, "performances/note_counts_match") == [
+        {
+            "performance_id": "p3",
+            "dataset": "b",
+            "num_notes": 1,
+            "num_notes_found": 0,
+            "num_drum_notes": 0,
+            "num_drum_notes_found": 0,
+        }
+    ]
+
+
+def test_a_performance_in_no_cluster_in_two_or_of_no_file_is_named(sound):
+    sound.execute("""
+        delete from clusters where performance_id = 'p1';
+        insert into clusters by name select * from (values ('p2', 'c3'), ('ghost', 'c4'))
+            as v (performance_id, cluster_id);
+    """)
+    found = violations(sound, "clusters/every_performance_has_one_cluster")
+    assert [(row["performance_id"], row["num_clusters"], row["is_performance"]) for row in found] == [
+        ("ghost", 1, False),
+        ("p1", 0, True),
+        ("p2", 2, True),
+    ]
+
+
+def test_a_cluster_that_spans_splits_is_named_with_its_splits(sound):
+    sound.execute("update splits set split = 'test' where performance_id = 'p2'")
+    assert violations(sound, "splits/no_cluster_spans_splits") == [{"cluster_id": "c1", "splits": ["test", "train"]}]
+
+
+def test_a_performance_in_no_split_in_two_or_of_no_file_is_named(sound):
+    sound.execute("""
+        delete from splits where performance_id = 'p1';
+        insert into splits by name select * from (values ('p2', 'train'), ('ghost', 'test'))
+            as v (performance_id, split);
+    """)
+    found = violations(sound, "splits/every_performance_has_one_split")
+    assert [(row["performance_id"], row["num_splits"], row["is_performance"]) for row in found] == [
+        ("ghost", 1, False),
+        ("p1", 0, True),
+        ("p2", 2, True),
+    ]
+
+
+@pytest.mark.parametrize("split", ["dev", "Train", "", None])
+def test_a_split_of_another_name_is_named(sound, split):
+    sound.execute("update splits set split = ? where performance_id = 'p3'", [split])
+    assert violations(sound, "splits/split_names_are_known") == [{"split": split, "num_performances": 1}]
+
+
+@pytest.mark.parametrize(
+    "change, out_of_range",
+    [
+        ("evaluations set nats = 0.0", ["bits_per_note", "bits_per_second", "nll", "perplexity"]),
+        ("evaluations set nats = 'nan'", ["bits_per_note", "bits_per_second", "nll", "perplexity"]),
+        ("evaluations set nats = 48.0", ["bits_per_note"]),
+        ("evaluations set nats = 30000.0", ["bits_per_note", "bits_per_second", "nll", "perplexity"]),
+        ("evaluations set num_notes = 0", ["bits_per_note", "num_test_notes"]),
+        ("evaluations set duration_sec = 0", ["bits_per_second"]),
+        ("runs set num_parameters = 0", ["num_parameters"]),
+        ("runs set steps = null", ["steps"]),
+        ("runs set train_sec = 'infinity'", ["train_sec"]),
+        ("runs set peak_memory_mb = 0", ["peak_memory_mb"]),
+    ],
+)
+def test_a_run_with_a_number_out_of_range_is_named_with_that_number(sound, change, out_of_range):
+    sound.execute(f"update {change}")
+    (found,) = violations(sound, "leaderboard/metrics_are_in_a_sane_range")
+    assert (found["run_id"], found["out_of_range"]) == ("r1", out_of_range)
+
+
+def test_a_check_that_is_not_one_query_is_refused(sound):
+    with pytest.raises(QueryError, match="found 2 statements"):
+        run_check(sound, "select 1; select 2")
+    with pytest.raises(QueryError, match="found DELETE"):
+        run_check(sound, "delete from notes")
+    with pytest.raises(QueryError, match="nowhere does not exist"):
+        run_check(sound, "from nowhere")
