@@ -17,10 +17,10 @@ run: $(INSTALLED) ## the whole graph on the starter data and data/custom
 	$(BIN)/python -m pipelines.run
 
 test: check ## every check and every test
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 fast: $(INSTALLED) ## the tests that take seconds
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 check: $(INSTALLED) ## format, lint, types, structure
 	$(BIN)/ruff format --check .

@@ -11,6 +11,7 @@ from pipelines import automation, checks
 from pipelines.assets import dedupe, evaluation, ingest, report, shards, splits, statistics, training
 from pipelines.partitions import dataset_partitions, experiment_partitions
 from pipelines.resources import Workspace
+from pipelines.showing import brief_console
 
 PROJECT = Path(__file__).resolve().parents[1]
 CONFIG = Path(os.environ.get("PIANOGEN_CONFIG", PROJECT / "pianogen.toml"))
@@ -39,6 +40,7 @@ def build_definitions(config: Path) -> dg.Definitions:
         schedules=[automation.weekly_schedule(datasets)],
         sensors=[automation.custom_folders, automation.downstream],
         resources={"workspace": Workspace(config_path=str(config))},
+        loggers={"console": dg.colored_console_logger, "brief": brief_console},
         # A step in a process of its own costs seconds of imports; what is heavy runs in processes of the
         # library's own, blocks through joblib and training by itself.
         executor=dg.in_process_executor,

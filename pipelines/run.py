@@ -57,7 +57,7 @@ def _run(
         instance=instance,
         partition_key=partition,
         raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        run_config={"loggers": {"brief": {}}},
     )
     title = f"{job} {partition}" if partition else job
     echo(TIMED.format(title, time.monotonic() - start, _summary(outcome) if outcome.success else "FAILED"))
@@ -99,9 +99,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the whole graph: files to report.")
     parser.add_argument("--config", type=Path, default=CONFIG, help="settings file (default: pianogen.toml)")
     config = parser.parse_args().config.resolve()
-    # dagster.yaml lies in the project's folder, and names its own folders relative to it.
-    os.environ.setdefault("DAGSTER_HOME", str(PROJECT))
-    os.chdir(PROJECT)
+    # dagster.yaml names its own folders relative to the folder that it lies in.
+    os.chdir(os.environ.setdefault("DAGSTER_HOME", str(PROJECT)))
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     start = time.monotonic()
     with dg.DagsterInstance.get() as instance:
@@ -144,4 +143,8 @@ def _say_where_to_look(config: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Not sys.exit: the last lines stay the last. DuckDB's binding lists its own types as leaked when the
+    # interpreter takes itself down after an in-process run; everything of ours is written and closed by now.
+    os._exit(code)

@@ -1,6 +1,8 @@
 """What the assets show beside their rows: pictures, progress, versions."""
 
 import base64
+import logging
+import sys
 import time
 from collections.abc import Callable
 
@@ -17,6 +19,25 @@ def picture(png: bytes, text: str) -> dg.MarkdownMetadataValue:
 def result(manifest: Manifest, **metadata) -> dg.MaterializeResult:
     """A stage's manifest as a materialization: its version is the asset's data version."""
     return dg.MaterializeResult(data_version=dg.DataVersion(manifest.version), metadata=metadata)
+
+
+@dg.logger(description="What the assets say, one line each, without Dagster's own events.")
+def brief_console(init_context: dg.InitLoggerContext) -> logging.Logger:
+    """A logger for a person who waits at a shell."""
+    logger = logging.Logger("pianogen", logging.INFO)
+    handler = logging.StreamHandler(sys.stdout)
+    handler.addFilter(lambda record: getattr(record, "dagster_event", None) is None)
+    handler.setFormatter(_SaidOnly())
+    logger.addHandler(handler)
+    return logger
+
+
+class _SaidOnly(logging.Formatter):
+    """The message as an asset wrote it; Dagster puts run and step before it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        said = getattr(record, "dagster_meta", {}).get("orig_message", record.getMessage())
+        return f"    {said}"
 
 
 def log_progress(context: dg.AssetExecutionContext, what: str, every_sec: float = 5) -> Callable[[int, int], None]:
