@@ -95,13 +95,17 @@ def _packaged(name: str, entry: dict) -> Dataset:
 
 
 def list_files(dataset: Dataset) -> list[SourceFile]:
-    """Every file of a dataset, in the order of its names; none where the folder is missing."""
+    """Every file of a dataset, in the order of its names; none where the folder is missing.
+
+    Raises:
+        SettingsError: the folder is there and cannot be opened.
+    """
     found = [
         _source_file(path, printable(path.relative_to(dataset.folder)))
         for path in _walk(dataset.folder)
         if fnmatch.fnmatch(path.name, dataset.pattern)
     ]
-    return sorted(found, key=lambda file: file.name)
+    return sorted(found, key=lambda file: (file.name, os.fsencode(file.path)))
 
 
 def printable(path: Path) -> str:
@@ -114,9 +118,15 @@ def _walk(folder: Path) -> Iterator[Path]:
     """Files, and folders that cannot be opened, below `folder`."""
     seen: set[tuple[int, int]] = set()
     closed: list[Path] = []
-    for parent, folders, files in os.walk(
-        folder, followlinks=True, onerror=lambda error: closed.append(Path(error.filename))
-    ):
+
+    def note(error: OSError) -> None:
+        if Path(error.filename) != folder:
+            closed.append(Path(error.filename))
+        elif not isinstance(error, FileNotFoundError):
+            # Taken as empty, it would take every performance of the dataset away.
+            raise SettingsError(f"{folder}: the folder of a dataset cannot be opened: {error.strerror}")
+
+    for parent, folders, files in os.walk(folder, followlinks=True, onerror=note):
         status = Path(parent).stat()
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()
@@ -124,7 +134,7 @@ def _walk(folder: Path) -> Iterator[Path]:
         seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(parent, name) for name in files if not name.startswith("."))
-    yield from (path for path in closed if path != folder)
+    yield from closed
 
 
 def _source_file(path: Path, name: str) -> SourceFile:
@@ -135,7 +145,10 @@ def _source_file(path: Path, name: str) -> SourceFile:
             with path.open("rb") as file:
                 file_id = hashlib.file_digest(file, "sha256").hexdigest()
                 return SourceFile(path=path, name=name, file_id=file_id, size_bytes=file.tell())
-        problem = "a link to nowhere" if path.is_symlink() and not path.exists() else "not a regular file"
+        if path.is_dir():
+            problem = "a folder that cannot be opened"
+        else:
+            problem = "a link to nowhere" if path.is_symlink() and not path.exists() else "not a regular file"
     except OSError as error:
         problem = error.strerror or str(error)
     return SourceFile(path=path, name=name, file_id=None, size_bytes=0, problem=problem)

@@ -1,12 +1,15 @@
 """What the gate asks of a split: no duplicate pair may stand in two splits.
 
 The gate stands twice. The pipeline shows it as a blocking check; and whoever builds shards calls
-`require_clean`, which refuses a split whose report is missing, belongs to another split, or names a
-contaminated pair. Its certificate goes into the shards and from there into every leaderboard row.
+`require_clean`, which refuses a split whose report is missing or belongs to another split, whose
+performances were not all compared, or that parts a pair. It looks at the pairs themselves, not at what the
+report says of them. Its certificate goes into the shards and from there into every leaderboard row.
 """
 
+from pianogen.dedupe.candidates import not_yet_compared
 from pianogen.errors import ContaminationError
 from pianogen.lake import Lake, digest
+from pianogen.splits import contaminated_pairs
 
 
 def describe(row: dict) -> str:
@@ -30,14 +33,19 @@ def require_clean(lake: Lake) -> str:
         Hash over the split's version and the version of its empty report.
 
     Raises:
-        ContaminationError: music stands in two splits; every pair is named.
-        LakeError: there is no split yet.
+        ContaminationError: music stands in two splits, and the pairs are named; or nobody knows whether it does.
+        LakeError: there is no split yet, or no report of it.
     """
     splits = lake.require("splits")
     report = lake.require("contamination")
     if report.info.get("splits_version") != splits.version:
         raise ContaminationError("the contamination report belongs to another split; run the stage 'splits' again")
-    rows = [row for key in report.blocks for row in lake.read_block(report.stage, key, "contamination").to_pylist()]
+    if unseen := not_yet_compared(lake):
+        raise ContaminationError(
+            f"performances of {', '.join(unseen)} changed since they were compared with the others; find duplicate "
+            "pairs, clusters and splits again (`pianogen dedupe`)"
+        )
+    rows = contaminated_pairs(lake).to_pylist()
     if rows:
         shown = "\n".join(f"  {describe(row)}" for row in rows[:20])
         more = f"\n  … and {len(rows) - 20} more" if len(rows) > 20 else ""

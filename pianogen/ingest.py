@@ -5,9 +5,11 @@ by one task and keyed by its files' ids, so a new file costs one block. Paths st
 alone (tables `files` and `rejections`): moving a file parses nothing.
 """
 
+import contextlib
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -118,8 +120,10 @@ def ingest_dataset(
         progress: told the number of files parsed and of those to parse.
 
     Returns:
-        The manifest of stage `ingest`; its info counts files, performances and rejections, and says
-        how many blocks were new.
+        The manifest of stage `ingest`; its info counts files, performances and rejections.
+
+    Raises:
+        LakeError: files kept changing while they were read, or a worker kept dying.
     """
     for _ in range(3):
         files = list_files(dataset)
@@ -129,7 +133,7 @@ def ingest_dataset(
             _parse_blocks(todo, settings, progress)
         except _FileChangedError:
             continue  # list again: the id that was promised no longer exists
-        return _publish(lake, dataset, files, tasks, num_new=len(todo))
+        return _publish(lake, dataset, files, tasks)
     raise LakeError(f"{dataset.folder}: files kept changing while they were read; try again when they rest")
 
 
@@ -160,21 +164,19 @@ def _parse_blocks(tasks: list[_Task], settings: Settings, progress: parallel.Pro
         if progress:
             progress(round(sum(sizes) * done / num_blocks), sum(sizes))
 
-    finished = parallel.map_blocks(_parse_block, tasks, settings, in_files)
+    finished = parallel.map_blocks(_parse_block, tasks, settings, in_files, may_die=True)
     for task, done in zip(tasks, finished, strict=True):
         if done is None:
-            died = {file_id for file_id, _, path in task.files if parallel.run_alone(_try_file, path) is None}
-            _parse_block(
-                _Task(lake=task.lake, dataset=task.dataset, key=task.key, files=task.files, died=frozenset(died))
-            )
+            died = parallel.deadly_items(_try_file, task.files)
+            without = replace(task, died=frozenset(file_id for file_id, _, _ in died))
+            if parallel.run_alone(_parse_block, without) is None:
+                paths = ", ".join(path for _, _, path in task.files)
+                raise LakeError(f"a worker died over these files, though over none alone; is memory short? {paths}")
 
 
-def _try_file(path: str) -> bool:
-    try:
-        parse_file(Path(path))
-    except RejectedFileError:
-        return False
-    return True
+def _try_file(file: tuple[str, int, str]) -> None:
+    with contextlib.suppress(RejectedFileError):
+        parse_file(Path(file[2]))
 
 
 def _parse_block(task: _Task) -> bool:
@@ -207,8 +209,6 @@ def _parse_block(task: _Task) -> bool:
 
 
 def _read_listed(path: Path, file_id: str) -> bytes:
-    import hashlib
-
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -249,7 +249,7 @@ def _with_id(table: pa.Table, performance_id: str) -> pa.Table:
     return table.add_column(0, "performance_id", pa.repeat(performance_id, table.num_rows))
 
 
-def _publish(lake: Lake, dataset: Dataset, files: list[SourceFile], tasks: list[_Task], num_new: int) -> Manifest:
+def _publish(lake: Lake, dataset: Dataset, files: list[SourceFile], tasks: list[_Task]) -> Manifest:
     accepted, rejected = set(), {}
     for task in tasks:
         accepted.update(lake.read_block(STAGE.name, task.key, "performances")["file_id"].to_pylist())
@@ -259,11 +259,11 @@ def _publish(lake: Lake, dataset: Dataset, files: list[SourceFile], tasks: list[
     for file in files:
         row = {"dataset": dataset.name, "path": file.name, "file_id": file.file_id}
         performance_id = None
-        if file.file_id in accepted:
+        if file.file_id is None:
+            rejections.append({**row, "stage": "read", "reason": "unreadable", "detail": file.problem})
+        elif file.file_id in accepted:
             performance_id = performance_id_of(dataset.name, file.file_id, seen[file.file_id])
             seen[file.file_id] += 1
-        elif file.file_id is None:
-            rejections.append({**row, "stage": "read", "reason": "unreadable", "detail": file.problem})
         else:
             why = rejected[file.file_id]
             rejections.append({**row, "stage": "parse", "reason": why["reason"], "detail": why["detail"]})

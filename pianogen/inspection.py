@@ -8,7 +8,7 @@ import numpy as np
 
 from pianogen.catalogue import printable
 from pianogen.errors import RejectedFileError
-from pianogen.ingest import parse_file
+from pianogen.ingest import parse_bytes
 from pianogen.midi.parsed import ParsedFile
 from pianogen.parallel import run_alone
 
@@ -23,7 +23,12 @@ def inspect_file(path: Path) -> dict[str, Any]:
         `warnings`; `num_notes`, `duration_sec` and the rest are null when rejected.
     """
     facts: dict[str, Any] = {"path": printable(path), "status": "rejected", "reason": None, "detail": None}
-    outcome = run_alone(_parse, path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        outcome = "unreadable", error.strerror or str(error)
+    else:
+        outcome = run_alone(_parse, (data, path.name))
     if not isinstance(outcome, dict):
         reason, detail = outcome or ("parser_died", "the parser ended its process; the file is malformed")
         return {**facts, "reason": reason, "detail": detail, "warnings": [], **dict.fromkeys(_FACTS)}
@@ -53,14 +58,12 @@ _FACTS = (
 )
 
 
-def _parse(path: Path) -> dict[str, Any] | tuple[str, str]:
+def _parse(file: tuple[bytes, str]) -> dict[str, Any] | tuple[str, str]:
+    data, name = file
     try:
-        parsed = parse_file(path)
-        data = path.read_bytes()
+        parsed = parse_bytes(data, name)
     except RejectedFileError as error:
         return error.reason, error.detail
-    except OSError as error:
-        return "unreadable", error.strerror or str(error)
     facts = _facts(parsed, data)
     assert set(facts) - {"warnings"} == set(_FACTS)
     return facts

@@ -4,8 +4,8 @@
     <root>/manifests/<stage>/<partition>.json        which blocks are current
 
 - A block's key is the hash of everything its bytes depend on: the ids of its inputs, the code of the
-  stage, its settings, the versions of the packages that compute it. A block whose key exists is not
-  computed again.
+  stage, its settings, the schemas of its tables, the versions of the packages that compute it. A block
+  whose key exists is not computed again.
 - A block is written into `<root>/tmp/` and renamed as a whole, then the manifest is replaced. A process
   killed at any moment leaves at most files in `tmp/`, which the next writer removes.
 - Nothing in the lake depends on the clock, the machine's paths or the number of workers, so an
@@ -20,7 +20,8 @@ import importlib.util
 import json
 import os
 import shutil
-import tempfile
+import socket
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -74,7 +75,8 @@ class Stage:
 
     def key(self, inputs: Any, settings: Any = None) -> str:
         """Key of the block made from `inputs` (JSON values) under `settings` (JSON values)."""
-        return digest(self.name, code_version(self.modules, self.packages), settings, inputs)
+        schemas = [str(SCHEMAS[table]) for table in self.tables if table in SCHEMAS]
+        return digest(self.name, code_version(self.modules, self.packages), schemas, settings, inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +139,7 @@ class Lake:
         """One table of one block."""
         path = self.block_path(stage, key) / f"{table}.parquet"
         try:
-            return pq.read_table(path, partitioning=None)
+            return pq.ParquetFile(path).read()
         except FileNotFoundError:
             raise LakeError(f"{path}: no such block; run the stage {stage!r} again") from None
 
@@ -216,8 +218,11 @@ class Lake:
         schema = SCHEMAS[table]
         if columns is not None:
             schema = pa.schema([schema.field(name) for name in columns])
-        parts = [pq.read_table(path, columns=columns, partitioning=None) for path in self.paths(table)]
-        return pa.concat_tables([schema.empty_table(), *parts])
+        try:
+            parts = [pq.ParquetFile(path).read(schema.names).select(schema.names) for path in self.paths(table)]
+            return pa.concat_tables([schema.empty_table(), *parts])
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise LakeError(f"table {table!r} in {self.root}: {error}; run the stage that writes it again") from None
 
     def connect(self, tables: Iterable[str] | None = None) -> duckdb.DuckDBPyConnection:
         """An in-memory DuckDB with a view over the current content of each table."""
@@ -227,7 +232,8 @@ class Lake:
             paths = [str(path) for path in self.paths(name)]
             if paths:
                 listed = ", ".join("'" + path.replace("'", "''") + "'" for path in paths)
-                connection.execute(f"create view {name} as select * from read_parquet([{listed}])")
+                source = f"read_parquet([{listed}], hive_partitioning = false)"
+                connection.execute(f"create view {name} as select * from {source}")
             else:
                 connection.register("no_rows", empty(name))
                 connection.execute(f"create table {name} as select * from no_rows")
@@ -253,11 +259,9 @@ class Lake:
         tmp = self.root / "tmp"
         tmp.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(tmp)
-        folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=tmp))
-        # mkdtemp closes the folder to others; a block is as readable as any new folder.
-        umask = os.umask(0)
-        os.umask(umask)
-        folder.chmod(0o777 & ~umask)
+        # Not mkdtemp, which closes its folder to others: a block is as readable as any new folder.
+        folder = tmp / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex}"
+        folder.mkdir()
         try:
             yield folder
         finally:
@@ -268,12 +272,15 @@ def write_table(table: pa.Table, path: Path, schema: pa.Schema | None = None) ->
     """Write one Parquet file, the same bytes for the same rows.
 
     Raises:
-        LakeError: the table's columns are not those of `schema`.
+        LakeError: the table's columns are not those of `schema`, or hold what its types cannot.
     """
     if schema is not None:
         if table.column_names != schema.names:
             raise LakeError(f"{path.stem}: columns {table.column_names} found, {schema.names} expected")
-        table = table.cast(schema)
+        try:
+            table = table.cast(schema)
+        except pa.ArrowException as error:
+            raise LakeError(f"{path.stem}: {error}") from None
     pq.write_table(table, path, compression="zstd", compression_level=1, store_schema=False)
 
 
@@ -284,10 +291,10 @@ def _sync(path: Path) -> None:
 
 
 def _remove_abandoned(tmp: Path) -> None:
-    """Remove what processes that no longer run have left."""
+    """Remove what processes of this host that no longer run have left; other hosts' cannot be asked."""
     for path in tmp.iterdir():
-        pid = path.name.split("-")[0]
-        if pid.isdigit() and not _is_running(int(pid)):
+        host, _, owner = path.name.rpartition("-")[0].rpartition("-")
+        if host == socket.gethostname() and owner.isdigit() and not _is_running(int(owner)):
             shutil.rmtree(path, ignore_errors=True)
 
 
@@ -304,23 +311,36 @@ def _is_running(pid: int) -> bool:
 def content_blocks(ids: Sequence[str], *, target: int = 64) -> list[list[str]]:
     """Cut sorted ids into blocks whose edges depend on the ids alone.
 
-    One id more or less changes one block, or two at an edge; the others keep their keys.
+    One id more or less changes the block it falls in, sometimes that block's edge too; the others keep
+    their keys.
 
     Args:
         ids: hexadecimal ids, in any order; a repeated id counts once.
-        target: mean number of ids in a block; none holds more than 4 times as many.
+        target: mean number of ids between edges; a block holds at most 4 times as many.
 
     Returns:
         Blocks in ascending order of id, each ascending; none is empty.
 
-    Source: content-defined chunking, as in LBFS (Muthitacharoen 2001), over ids in place of bytes.
+    Source: content-defined chunking, as in LBFS (Muthitacharoen 2001), over ids in place of bytes. A cut
+    at a maximum length, as there, would move every later edge of its stretch; ours is by hash as well.
     """
     blocks: list[list[str]] = []
     block: list[str] = []
     for item in sorted(set(ids)):
         block.append(item)
-        edge = int(hashlib.sha256(item.encode()).hexdigest()[:8], 16) % target == 0
-        if edge or len(block) >= 4 * target:
-            blocks.append(block)
+        if int(_hash(item)[:8], 16) % target == 0:
+            blocks += _within(block, 4 * target)
             block = []
-    return [*blocks, block] if block else blocks
+    return blocks + _within(block, 4 * target)
+
+
+def _within(block: list[str], limit: int) -> list[list[str]]:
+    """A block too long is cut after the inner id whose hash is smallest, and so on: an order of the ids' own."""
+    if len(block) <= limit:
+        return [block] if block else []
+    cut = 1 + min(range(len(block) - 1), key=lambda i: _hash(block[i]))
+    return _within(block[:cut], limit) + _within(block[cut:], limit)
+
+
+def _hash(item: str) -> str:
+    return hashlib.sha256(item.encode()).hexdigest()

@@ -8,6 +8,7 @@ it names none, repeats not expanded, tied notes as one, every part as piano.
 import io
 import xml.etree.ElementTree as ElementTree
 import zipfile
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,8 @@ def parse_musicxml(data: bytes) -> ParsedFile:
     import music21
 
     try:
-        score = music21.converter.parseData(text, format="musicxml")
+        score: Any = music21.converter.parseData(text, format="musicxml")
+        score.toSoundingPitch(inPlace=True)  # what a clarinet in A reads is not what it plays
         parts = list(score.parts) if isinstance(score, music21.stream.Score) else [score]
         return _parsed(score, parts)
     except RejectedFileError:
@@ -48,8 +50,12 @@ def _unpacked(data: bytes) -> bytes:
             container = ElementTree.fromstring(_member(archive, "META-INF/container.xml"))
             root = next(e for e in container.iter() if e.tag.endswith("rootfile"))
             return _member(archive, root.attrib["full-path"])
-    except (zipfile.BadZipFile, KeyError, StopIteration, ElementTree.ParseError, NotImplementedError) as error:
-        raise RejectedFileError("invalid_score", f"not a compressed MusicXML archive: {error}") from None
+    except RejectedFileError:
+        raise
+    except Exception as error:
+        # zipfile raises its own errors, and those of zlib, struct, file access and passwords inside it.
+        words = f"{type(error).__name__}: {error}"
+        raise RejectedFileError("invalid_score", f"not a compressed MusicXML archive: {words}") from None
 
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes:

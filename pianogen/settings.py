@@ -86,6 +86,8 @@ def load_settings(path: Path | None = None) -> Settings:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such settings file; pass --config, or leave it out for defaults") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}; name a file") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not valid TOML: {error}") from None
     return _settings_from(values, path.parent, str(path))
@@ -130,5 +132,7 @@ def _folder_dataset(name: str, table: Any, root: Path, origin: str) -> FolderDat
         raise SettingsError(f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(allowed))}")
     if (split := table.get("split", "auto")) not in SPLIT_POLICIES:
         raise SettingsError(f"{where}: split must be one of {', '.join(SPLIT_POLICIES)}, found {split!r}")
+    if not isinstance(licence := table.get("licence", "not stated"), str):
+        raise SettingsError(f"{where}: licence must be text in quotes, found {licence!r}")
     folder = (root / Path(table["folder"]).expanduser()).absolute()
-    return FolderDataset(name=name, folder=folder, split=split, licence=str(table.get("licence", "not stated")))
+    return FolderDataset(name=name, folder=folder, split=split, licence=licence)

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from pianogen import contamination, parallel
 from pianogen.augment import AugmentConfig, transpositions_within
-from pianogen.errors import ShardError
+from pianogen.errors import ContaminationError, SettingsError, ShardError
 from pianogen.lake import Lake, Manifest, Stage
 from pianogen.midi.columns import from_table
 from pianogen.settings import Settings
@@ -83,9 +83,15 @@ def build_shards(
         progress: told after each shard.
 
     Raises:
-        ContaminationError: the split did not pass the gate.
+        ContaminationError: the split did not pass the gate, or leaves a performance out.
+        SettingsError: a dataset is not in the lake.
         ShardError: a split holds no music.
     """
+    there = [m.partition for m in lake.manifests("ingest")]
+    if absent := sorted(set(datasets or ()) - set(there)):
+        raise SettingsError(
+            f"dataset {absent[0]!r} is not in the lake, which has {', '.join(there) or 'none'}; ingest it"
+        )
     certificate = contamination.require_clean(lake)
     tasks = _tasks(lake, tokenizer, augment, datasets)
     todo = [task for task in tasks if not lake.has_block(STAGE.name, task.key)]
@@ -103,7 +109,7 @@ def build_shards(
         raise ShardError(f"no music in {', '.join(missing)} of {wanted}; add performances, or name more datasets")
     coder = make_tokenizer(tokenizer)
     info = {
-        "datasets": sorted({m.partition for m in lake.manifests("ingest")} if datasets is None else set(datasets)),
+        "datasets": sorted(there if datasets is None else set(datasets)),
         "dataset_versions": _dataset_versions(lake, datasets),
         "split_version": lake.require("splits").version,
         "certificate": certificate,
@@ -132,6 +138,11 @@ def _tasks(lake: Lake, tokenizer: Mapping, augment: AugmentConfig, datasets: Seq
             continue
         for block in manifest.blocks:
             members = lake.read_block("ingest", block, "performances")["performance_id"].to_pylist()
+            if unplaced := [p for p in members if p not in split_of]:
+                raise ContaminationError(
+                    f"{len(unplaced)} performances of {manifest.partition} have no split (the first: {unplaced[0]}); "
+                    "find duplicate pairs, clusters and splits again (`pianogen dedupe`)"
+                )
             for split in SPLITS:
                 chosen = tuple(sorted(p for p in members if split_of[p] == split))
                 if not chosen:
@@ -204,7 +215,6 @@ def _by_performance(notes: pa.Table, wanted: set[str]) -> Iterator[tuple[str, pa
 def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
     path = lake.block_path(STAGE.name, task.key) / FILE_NAME
     table = _read_shard(path)
-    originals = table.filter(pa.compute.equal(table["semitones"], 0))
     return {
         "shard": number,
         "split": task.split,
@@ -212,8 +222,8 @@ def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "num_sequences": table.num_rows,
         "num_tokens": len(table["token_ids"].combine_chunks().flatten()),
-        "num_notes": pa.compute.sum(table["num_notes"]).as_py() or 0,
-        "num_performances": originals.num_rows,
+        "num_notes": int(table["num_notes"].to_numpy().sum()),
+        "num_performances": int((table["semitones"].to_numpy() == 0).sum()),
     }
 
 
@@ -293,11 +303,16 @@ class ShardSet:
         """Compare every shard's bytes with the manifest.
 
         Raises:
-            ShardError: a shard changed after it was built.
+            ShardError: a shard changed after it was built, or is gone.
         """
         for shard in self.info["shards"]:
             path = self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME
-            found = hashlib.sha256(path.read_bytes()).hexdigest()
+            try:
+                found = hashlib.sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                raise ShardError(
+                    f"shard_{shard['shard']:05d} ({path}): {error.strerror}; build the shards again"
+                ) from None
             if found != shard["sha256"]:
                 raise ShardError(
                     f"shard_{shard['shard']:05d} ({path}): SHA-256 {found[:12]}… found, manifest says "

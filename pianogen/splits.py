@@ -1,23 +1,30 @@
 """Clusters to train, validation and test.
 
 A whole cluster goes where the hash of its name falls, so the same music is on one side. A dataset that
-its owner pins to a split stays there, whatever its clusters say; it never moves other music. Where a
-pinned performance copies music of another split, the contamination gate says so.
+its owner pins to a split stays there, whatever its clusters say; it never moves other music, not even by
+joining two clusters. Where a pinned performance copies music of another split, the contamination gate
+says so.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
 from pianogen.catalogue import Dataset
-from pianogen.errors import SettingsError
+from pianogen.dedupe.clusters import cluster_rows
+from pianogen.errors import LakeError, SettingsError
 from pianogen.lake import Lake, Manifest, Stage
 from pianogen.tables import SCHEMAS
 
-STAGE = Stage(name="splits", modules=("pianogen.splits",), packages=("pyarrow",), tables=("splits",))
+STAGE = Stage(
+    name="splits",
+    modules=("pianogen.splits", "pianogen.dedupe.clusters"),
+    packages=("pyarrow",),
+    tables=("splits",),
+)
 REPORT = Stage(name="contamination", modules=("pianogen.splits",), packages=("duckdb",), tables=("contamination",))
 
 
@@ -48,24 +55,27 @@ def split_of_cluster(name: str, config: SplitConfig) -> str:
 
 
 def split_rows(
-    clusters: Sequence[Mapping], dataset_of: Mapping[str, str], datasets: Sequence[Dataset], config: SplitConfig
+    clusters: Sequence[Mapping],
+    dataset_of: Mapping[str, str],
+    pairs: Iterable[tuple[str, str]],
+    datasets: Sequence[Dataset],
+    config: SplitConfig,
 ) -> list[dict]:
     """Rows of the lake's `splits`, ascending by performance.
 
     Args:
         clusters: rows of the lake's `clusters`.
         dataset_of: dataset of each performance id.
+        pairs: of performance ids that hold the same music.
         datasets: with their split policies, earliest first.
         config: shares and salt.
     """
-    rank = {dataset.name: i for i, dataset in enumerate(datasets)}
     pinned = {dataset.name: dataset.split for dataset in datasets if dataset.split != "auto"}
-    free: dict[str, list[str]] = {}
-    for row in clusters:
-        if dataset_of[row["performance_id"]] not in pinned:
-            free.setdefault(row["cluster_id"], []).append(row["performance_id"])
-    # The pinned members have no say in where the others go.
-    name_of = {c: min(ids, key=lambda i: (rank.get(dataset_of[i], len(rank)), i)) for c, ids in free.items()}
+    # The pinned have no say in where the others go: the clusters that count are those without them.
+    free = {performance_id: dataset for performance_id, dataset in dataset_of.items() if dataset not in pinned}
+    between_free = [(a, b) for a, b in pairs if a in free and b in free]
+    free_clusters = cluster_rows(free, between_free, [dataset.name for dataset in datasets])
+    name_of = {row["performance_id"]: row["cluster_id"] for row in free_clusters}
     rows = []
     for row in clusters:
         dataset = dataset_of[row["performance_id"]]
@@ -75,7 +85,7 @@ def split_rows(
                 "performance_id": row["performance_id"],
                 "dataset": dataset,
                 "cluster_id": row["cluster_id"],
-                "split": split_of_cluster(name_of[row["cluster_id"]], config) if by_cluster else pinned[dataset],
+                "split": split_of_cluster(name_of[row["performance_id"]], config) if by_cluster else pinned[dataset],
                 "reason": "cluster" if by_cluster else "dataset",
             }
         )
@@ -91,7 +101,10 @@ def assign_splits(lake: Lake, datasets: Sequence[Dataset], config: SplitConfig |
         config: shares and salt.
 
     Returns:
-        The manifest of stage `splits`; its info counts performances by split and contaminated pairs.
+        The manifest of stage `splits`; its info counts performances by split.
+
+    Raises:
+        LakeError: the clusters are of other performances than those in the lake now.
     """
     config = config or SplitConfig()
     clusters = lake.require("clusters")
@@ -100,7 +113,12 @@ def assign_splits(lake: Lake, datasets: Sequence[Dataset], config: SplitConfig |
     if not lake.has_block(STAGE.name, key):
         performances = lake.read("performances", ["performance_id", "dataset"])
         dataset_of = dict(zip(*(c.to_pylist() for c in performances.columns), strict=True))
-        rows = split_rows(lake.read("clusters").to_pylist(), dataset_of, datasets, config)
+        members = lake.read("clusters").to_pylist()
+        if {row["performance_id"] for row in members} != set(dataset_of):
+            raise LakeError("performances came or went since the clusters were found; run the stage 'clusters' again")
+        edges = lake.read("duplicate_pairs", ["performance_a", "performance_b"])
+        pairs = zip(*(c.to_pylist() for c in edges.columns), strict=True)
+        rows = split_rows(members, dataset_of, pairs, datasets, config)
         lake.write_block(STAGE.name, key, {"splits": pa.Table.from_pylist(rows, schema=SCHEMAS["splits"])})
     counts = Counter(lake.read_block(STAGE.name, key, "splits")["split"].to_pylist())
     info = {
@@ -118,19 +136,23 @@ def _report_contamination(lake: Lake, splits: Manifest) -> Manifest:
     listings = [manifest.blocks for manifest in lake.manifests("listing")]
     key = REPORT.key(inputs=[splits.version, lake.require("duplicate_pairs").version, listings])
     if not lake.has_block(REPORT.name, key):
-        with lake.connect(["files", "splits", "duplicate_pairs"]) as connection:
-            rows = connection.sql(_CONTAMINATED).to_arrow_table()
-        schema = SCHEMAS["contamination"]
-        lake.write_block(REPORT.name, key, {"contamination": rows.select(schema.names).cast(schema)})
+        lake.write_block(REPORT.name, key, {"contamination": contaminated_pairs(lake)})
     num_pairs = lake.read_block(REPORT.name, key, "contamination").num_rows
     return lake.publish(REPORT, [key], info={"splits_version": splits.version, "num_pairs": num_pairs})
 
 
+def contaminated_pairs(lake: Lake) -> pa.Table:
+    """Rows of the lake's `contamination`, by the current pairs and splits, ordered by the pairs' ids."""
+    with lake.connect(["files", "splits", "duplicate_pairs"]) as connection:
+        rows = connection.sql(_CONTAMINATED).to_arrow_table()
+    return rows.select(SCHEMAS["contamination"].names).cast(SCHEMAS["contamination"])
+
+
 _CONTAMINATED = """
 with placed as (
-    select splits.performance_id, splits.split, splits.cluster_id, files.dataset, files.path
+    select splits.*, coalesce(files.path, performance_id) as path
     from splits
-    inner join files using (performance_id)
+    left join files using (performance_id)
 )
 select
     a.split as split_a, a.dataset as dataset_a, a.path as path_a,

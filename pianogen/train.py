@@ -8,6 +8,7 @@ import argparse
 import dataclasses
 import functools
 import os
+import select
 import signal
 import sys
 import threading
@@ -44,6 +45,8 @@ class StopSignal:
     def __init__(self) -> None:
         self.requested = False
         self.exit_code = int(128 + signal.SIGTERM)
+        self._watcher: threading.Thread | None = None
+        self._wake = -1
 
     def install(self) -> None:
         """Listen to SIGINT and SIGTERM."""
@@ -52,13 +55,27 @@ class StopSignal:
 
     def stop_with_parent(self) -> None:
         """Listen to the end of standard input, which the parent holds open as long as it lives."""
+        wake, self._wake = os.pipe()
+        self._watcher = threading.Thread(target=self._watch, args=(wake,), name="stop-with-parent")
+        self._watcher.start()
 
-        def wait_for_end() -> None:
-            while os.read(sys.stdin.fileno(), 4096):
-                pass
-            self.requested = True
+    def close(self) -> None:
+        """Stop listening to standard input: a thread that still waits would hold up the end of the process."""
+        if self._watcher:
+            os.close(self._wake)
+            self._watcher.join()
+            self._watcher = None
 
-        threading.Thread(target=wait_for_end, name="stop-with-parent", daemon=True).start()
+    def _watch(self, wake: int) -> None:
+        stdin = sys.stdin.fileno()
+        while True:
+            ready, _, _ = select.select([stdin, wake], [], [])
+            if stdin in ready and not os.read(stdin, 4096):
+                self.requested = True
+                break
+            if wake in ready:
+                break
+        os.close(wake)
 
     def _receive(self, number: int, frame: Any) -> None:
         if self.requested:
@@ -90,6 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PianogenError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    finally:
+        stop.close()
 
 
 def train_experiment(config: ExperimentConfig, settings: Settings, stop: StopSignal) -> int:
@@ -108,12 +127,13 @@ def train_experiment(config: ExperimentConfig, settings: Settings, stop: StopSig
     lock = FileLock(folder / "lock")
     if not _acquire(lock, folder, stop):
         return stop.exit_code
-    with lock:
-        lock.release()  # `with` took it a second time
+    try:
         if read_run(folder):
             print(f"{folder}: finished meanwhile; nothing to do")
             return 0
         return _train_locked(config, lake, folder, stop)
+    finally:
+        lock.release()
 
 
 def _acquire(lock: FileLock, folder: Path, stop: StopSignal) -> bool:

@@ -21,15 +21,19 @@ def result(manifest: Manifest, **metadata) -> dg.MaterializeResult:
     return dg.MaterializeResult(data_version=dg.DataVersion(manifest.version), metadata=metadata)
 
 
-@dg.logger(description="What the assets say, one line each, without Dagster's own events.")
-def brief_console(init_context: dg.InitLoggerContext) -> logging.Logger:
-    """A logger for a person who waits at a shell."""
+def _brief_logger(init_context: dg.InitLoggerContext) -> logging.Logger:
     logger = logging.Logger("pianogen", logging.INFO)
     handler = logging.StreamHandler(sys.stdout)
     handler.addFilter(lambda record: getattr(record, "dagster_event", None) is None)
     handler.setFormatter(_SaidOnly())
     logger.addHandler(handler)
     return logger
+
+
+brief_console = dg.LoggerDefinition(
+    _brief_logger, description="What the assets say, one line each, without Dagster's own events."
+)
+"""A logger for a person who waits at a shell."""
 
 
 class _SaidOnly(logging.Formatter):

@@ -1,5 +1,6 @@
 """Inputs written out: notes, a lake with a little music in it, an experiment that trains in seconds."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from pianogen.midi.columns import NoteColumns
 from pianogen.settings import Settings
 from pianogen.shards import build_shards
 from pianogen.tables import SCHEMAS, empty
+from pianogen.training.experiment import ExperimentConfig, load_experiment
 
 TPQ = 480
 
@@ -34,6 +36,31 @@ def scale(start: int, num_notes: int) -> NoteColumns:
     return notes(*[(i / 2, start + steps[i % len(steps)], 0.5) for i in range(num_notes)])
 
 
+def midi_bytes(*tracks: bytes, ticks_per_quarter: int = TPQ, format: int = 1) -> bytes:
+    """A MIDI file byte by byte; each track as `event` and `press` give it, its end added."""
+    header = struct.pack(">4sIHHH", b"MThd", 6, format, len(tracks), ticks_per_quarter)
+    ended = [track + event(0, 0xFF, 0x2F, 0) for track in tracks]
+    return header + b"".join(struct.pack(">4sI", b"MTrk", len(track)) + track for track in ended)
+
+
+def event(delta: int, *data: int) -> bytes:
+    """One event of a MIDI track, `delta` ticks after the one before."""
+    digits = [delta & 0x7F]
+    while delta := delta >> 7:
+        digits.insert(0, delta & 0x7F | 0x80)
+    return bytes([*digits, *data])
+
+
+def press(pitch: int, ticks: int = TPQ, *, delta: int = 0, velocity: int = 80, channel: int = 0) -> bytes:
+    """A note-on `delta` ticks after the event before, and its note-off `ticks` later."""
+    return event(delta, 0x90 | channel, pitch, velocity) + event(ticks, 0x80 | channel, pitch, 0)
+
+
+def tempo(microseconds_per_quarter: int, *, delta: int = 0) -> bytes:
+    """A tempo event of a MIDI track."""
+    return event(delta, 0xFF, 0x51, 3, *microseconds_per_quarter.to_bytes(3, "big"))
+
+
 def settings_in(folder: Path) -> Settings:
     """Every place below one folder; one worker."""
     return Settings(
@@ -49,7 +76,7 @@ def settings_in(folder: Path) -> Settings:
 
 
 def write_lake(root: Path, performances: dict[str, tuple[str, NoteColumns]], tempo_qpm: float = 120.0) -> Lake:
-    """A lake of one dataset, `tiny`, as ingest and splits leave it, with a clean contamination report.
+    """A lake of one dataset, `tiny`, as ingest and splits leave it, said to be without duplicates.
 
     Args:
         root: of the lake.
@@ -93,7 +120,10 @@ def write_lake(root: Path, performances: dict[str, tuple[str, NoteColumns]], tem
     }
     arrow = {name: pa.Table.from_pylist(rows, SCHEMAS[name]) for name, rows in tables.items()}
     splits = arrow.pop("splits")
-    _publish(lake, "ingest", arrow, partition="tiny", info={"dataset_version": digest(ids)})
+    ingested = _publish(lake, "ingest", arrow, partition="tiny", info={"dataset_version": digest(ids)})
+    compared = _publish(lake, "fingerprints", {}, partition="tiny", info={"ingest_blocks": digest(ingested.blocks)})
+    no_pairs = {"duplicate_pairs": empty("duplicate_pairs")}
+    _publish(lake, "duplicate_pairs", no_pairs, info={"fingerprint_blocks": digest([("tiny", compared.blocks)])})
     split_manifest = _publish(lake, "splits", {"splits": splits})
     report = {"contamination": empty("contamination")}
     _publish(lake, "contamination", report, info={"splits_version": split_manifest.version})
@@ -137,6 +167,18 @@ def build_tiny_shards(lake: Lake, settings: Settings, name: str = "tiny") -> Man
     return build_shards(
         lake, settings, name=name, tokenizer={"name": "remi"}, augment=AugmentConfig(semitones=(-1, 0, 1))
     )
+
+
+def train_tiny(folder: Path) -> tuple[Settings, ExperimentConfig]:
+    """A lake, its shards and a finished training of them, in this process."""
+    # Here, so that tests of the data side do without torch.
+    from pianogen.train import StopSignal, train_experiment
+
+    settings = settings_in(folder)
+    build_tiny_shards(write_tiny_lake(settings.lake), settings)
+    config = load_experiment(write_tiny_experiment(folder, steps=120, validate_every=40, checkpoint_every=40))
+    assert train_experiment(config, settings, StopSignal()) == 0
+    return settings, config
 
 
 def _note_rows(performance_id: str, columns: NoteColumns, sec: float) -> list[dict]:

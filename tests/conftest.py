@@ -12,5 +12,7 @@ REAL_DATA = PROJECT.parent / "shared" / "data"
 def real_data() -> Path:
     """The folder of real MIDI files that lies beside the project, where there is one."""
     if not (REAL_DATA / "manifest.csv").is_file():
-        pytest.skip("real MIDI files not found: they lie in ../shared/data, and their licences do not allow shipping them")
+        pytest.skip(
+            "real MIDI files not found: they lie in ../shared/data, and their licences do not allow shipping them"
+        )
     return REAL_DATA

@@ -6,11 +6,12 @@ Tier 0, `same_bytes`: equal file ids. Tier 1, `same_notes`: equal content hashes
     score        = shared shingles / shingles of the one that has fewer   at the coarser sampling of the two
     anchor share = the same, counting only shared shingles that agree on one transposition
 
-Shingles of very many performances (cadences, scales, loops) say nothing and are passed over.
+Shingles of very many performances (cadences, scales, loops) say nothing and are passed over. The tempo
+ratio is null where too few shingles stand once in both to tell it.
 
 Thresholds: on 1,869 files of six datasets every listed pair of one work on the piano is found (821 of
 other performances, 229 of score and performance), and no pair of two works from different datasets;
-`pianogen dedupe` on a folder of known pairs repeats the measurement.
+`benchmarks/duplicates.py` repeats the measurement.
 """
 
 from dataclasses import asdict, dataclass
@@ -19,7 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from pianogen.dedupe.fingerprint import COARSE
-from pianogen.lake import Lake, Manifest, Stage
+from pianogen.lake import Lake, Manifest, Stage, digest
 from pianogen.tables import SCHEMAS
 
 STAGE = Stage(
@@ -36,7 +37,11 @@ class PairConfig:
 
     min_score: float = 0.08
     min_anchor_share: float = 0.05
-    min_shared: int = 5
+    min_anchors: int = 5
+    backwards_share: float = 0.9
+    """With this share of its steps from anchor to anchor going backwards, a pair is music and its retrograde,"""
+    min_steps: int = 10
+    """told from this many steps on."""
     common_share: float = 0.02
     """A shingle of more performances than this share of all is passed over,"""
     common_from: int = 50
@@ -50,14 +55,34 @@ def find_duplicate_pairs(lake: Lake, config: PairConfig | None = None) -> Manife
         The manifest; its info counts the pairs by relation.
     """
     config = config or PairConfig()
-    inputs = [(m.partition, m.blocks) for m in lake.manifests("fingerprints")]
+    inputs = _fingerprint_blocks(lake)
     key = STAGE.key(inputs=inputs, settings=asdict(config))
     if not lake.has_block(STAGE.name, key):
         with lake.connect(["performances", "content_hashes", "fingerprints", "shingles"]) as connection:
             lake.write_block(STAGE.name, key, {"duplicate_pairs": duplicate_pairs(connection, config)})
     counts = lake.read_block(STAGE.name, key, "duplicate_pairs")["relation"].value_counts().to_pylist()
-    info = {"num_pairs": {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: c["values"])}}
+    info = {
+        "num_pairs": {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: c["values"])},
+        "fingerprint_blocks": digest(inputs),
+    }
     return lake.publish(STAGE, [key], info=info)
+
+
+def not_yet_compared(lake: Lake) -> list[str]:
+    """Datasets whose current performances are not those that the current pairs were found among.
+
+    Without them the pairs, and so the clusters and the splits, know nothing of some music.
+    """
+    compared = {m.partition: m.info.get("ingest_blocks") for m in lake.manifests("fingerprints")}
+    ingested = {m.partition: digest(m.blocks) for m in lake.manifests("ingest")}
+    pairs = lake.manifest(STAGE.name)
+    if pairs is None or pairs.info.get("fingerprint_blocks") != digest(_fingerprint_blocks(lake)):
+        return sorted(ingested)
+    return sorted(name for name, blocks in ingested.items() if compared.get(name) != blocks)
+
+
+def _fingerprint_blocks(lake: Lake) -> list[tuple[str, tuple[str, ...]]]:
+    return [(m.partition, m.blocks) for m in lake.manifests("fingerprints")]
 
 
 def duplicate_pairs(connection: duckdb.DuckDBPyConnection, config: PairConfig) -> pa.Table:
@@ -68,11 +93,8 @@ def duplicate_pairs(connection: duckdb.DuckDBPyConnection, config: PairConfig) -
         carries the relation of the strictest.
     """
     connection.execute(_KEPT_SHINGLES, {"share": config.common_share, "floor": config.common_from})
-    thresholds = {
-        "min_score": config.min_score,
-        "min_anchor_share": config.min_anchor_share,
-        "min_shared": config.min_shared,
-    }
+    names = ("min_score", "min_anchor_share", "min_anchors", "backwards_share", "min_steps")
+    thresholds = {name: getattr(config, name) for name in names}
     found = connection.sql(_PAIRS, params=thresholds).to_arrow_table()
     return found.select(SCHEMAS["duplicate_pairs"].names).cast(SCHEMAS["duplicate_pairs"])
 
@@ -104,9 +126,7 @@ shared as (
         a.performance_id                                  as performance_a,
         b.performance_id                                  as performance_b,
         b.lowest_pitch::integer - a.lowest_pitch::integer as semitones,
-        count(*)                                          as num_anchors,
-        regr_slope(b.onset_sec::double, a.onset_sec::double)
-            filter (where a.is_unique and b.is_unique)    as tempo_ratio
+        count(*)                                          as num_anchors
     from kept as a
     inner join kept as b on a.shingle = b.shingle and a.performance_id < b.performance_id
     group by all
@@ -118,8 +138,7 @@ summed as (
         performance_b,
         sum(num_anchors)                                  as num_shared,
         max(num_anchors)                                  as num_anchors,
-        arg_max(semitones, preference)                    as semitones,
-        arg_max(coalesce(tempo_ratio, 'nan'), preference) as tempo_ratio
+        arg_max(semitones, preference)                    as semitones
     from (select *, num_anchors * 1000 - abs(semitones) * 2 - (semitones < 0)::integer as preference from shared)
     group by all
 ),
@@ -133,12 +152,41 @@ scored as (
     inner join sizes as b on b.performance_id = performance_b
 ),
 resembling as (
-    select performance_a, performance_b, 'similar' as relation, 3 as tier,
-        num_shared / num_smaller as score, num_shared, num_anchors, semitones, tempo_ratio
+    select performance_a, performance_b, num_shared / num_smaller as score, num_shared, num_anchors, semitones
     from scored
-    where num_shared >= $min_shared
+    where num_anchors >= $min_anchors
       and num_shared >= $min_score * num_smaller
       and num_anchors >= $min_anchor_share * num_smaller
+),
+steps as (
+    -- How far b goes on while a does, from each anchor to the fourth after it; nearer ones tell of spread chords.
+    select
+        performance_a,
+        performance_b,
+        (b.onset_sec::double - lag(b.onset_sec::double, 4) over in_order)
+            / nullif(a.onset_sec::double - lag(a.onset_sec::double, 4) over in_order, 0) as ratio
+    from resembling
+    inner join kept as a on a.performance_id = performance_a
+    inner join kept as b on b.performance_id = performance_b and b.shingle = a.shingle
+    where a.is_unique and b.is_unique and b.lowest_pitch::integer - a.lowest_pitch::integer = semitones
+    window in_order as (partition by performance_a, performance_b order by a.onset_sec, b.onset_sec, a.shingle)
+),
+stretched as (
+    -- The median: repeats that one of the two leaves out are jumps, which would tilt a fitted line.
+    select
+        performance_a,
+        performance_b,
+        if(median(ratio) > 0, median(ratio), null)                                      as tempo_ratio,
+        count(ratio) >= $min_steps and avg((ratio < 0)::integer) >= $backwards_share    as is_backwards
+    from steps
+    group by performance_a, performance_b
+),
+alike as (
+    -- Sorted windows are the same backwards; the same music is not.
+    select *, 'similar' as relation, 3 as tier
+    from resembling
+    left join stretched using (performance_a, performance_b)
+    where not coalesce(is_backwards, false)
 ),
 facts as (
     select performance_id, file_id, content_hashes.* exclude (performance_id)
@@ -165,7 +213,7 @@ equal as (
     where a.performance_id < b.performance_id
 ),
 every as (
-    select * from resembling
+    select * from alike
     union all by name
     select * from equal
 )

@@ -1,13 +1,15 @@
 """Clusters: connected components of duplicate pairs.
 
 A cluster is named after its representative, the member with the smallest id in the earliest dataset of
-the catalogue, so that a recording added to a later dataset renames no cluster.
+the catalogue, so that a recording added to a later dataset renames no cluster; where it joins two, one of
+their names stays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 
+from pianogen.errors import LakeError
 from pianogen.lake import Lake, Manifest, Stage
 from pianogen.tables import SCHEMAS
 
@@ -20,6 +22,9 @@ def find_clusters(lake: Lake, dataset_order: Sequence[str]) -> Manifest:
     Args:
         lake: with `performances` and `duplicate_pairs`.
         dataset_order: dataset names, earliest first.
+
+    Raises:
+        LakeError: a pair names a performance that is no longer there.
     """
     performances = lake.read("performances", ["performance_id", "dataset"])
     dataset_of = dict(zip(*(c.to_pylist() for c in performances.columns), strict=True))
@@ -27,14 +32,22 @@ def find_clusters(lake: Lake, dataset_order: Sequence[str]) -> Manifest:
     key = STAGE.key(inputs=[pairs.version, sorted(dataset_of.items())], settings=list(dataset_order))
     if not lake.has_block(STAGE.name, key):
         edges = lake.read("duplicate_pairs", ["performance_a", "performance_b"])
-        rows = cluster_rows(dataset_of, zip(*(c.to_pylist() for c in edges.columns), strict=True), dataset_order)
+        found = list(zip(*(c.to_pylist() for c in edges.columns), strict=True))
+        if not {i for pair in found for i in pair} <= dataset_of.keys():
+            raise LakeError("performances went since pairs were found; run the stage 'duplicate_pairs' again")
+        rows = cluster_rows(dataset_of, found, dataset_order)
         lake.write_block(STAGE.name, key, {"clusters": pa.Table.from_pylist(rows, schema=SCHEMAS["clusters"])})
-    sizes = lake.read_block(STAGE.name, key, "clusters").filter(pa.compute.field("is_representative"))["cluster_size"]
-    info = {"num_clusters": len(sizes), "largest": pa.compute.max(sizes).as_py() or 0}
+    clusters = lake.read_block(STAGE.name, key, "clusters")
+    info = {
+        "num_clusters": int(clusters["is_representative"].to_numpy().sum()),
+        "largest": int(clusters["cluster_size"].to_numpy().max(initial=0)),
+    }
     return lake.publish(STAGE, [key], info=info)
 
 
-def cluster_rows(dataset_of: Mapping[str, str], pairs, dataset_order: Sequence[str]) -> list[dict]:
+def cluster_rows(
+    dataset_of: Mapping[str, str], pairs: Iterable[tuple[str, str]], dataset_order: Sequence[str]
+) -> list[dict]:
     """Rows of the lake's `clusters`, ascending by performance.
 
     Args:

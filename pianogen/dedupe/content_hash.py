@@ -16,6 +16,9 @@ import numpy as np
 
 BIN_SEC = 0.01
 SPAN_PARTS = 4096
+LEAN = 1e-4
+"""Of a bin, added before rounding: a sixteenth at 120 qpm is 12.5 bins, which noise in the last digit of a
+float would round either way."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,10 @@ def content_hashes(
     pitch, velocity = pitch.astype(np.int64), velocity.astype(np.int64)
     from_start = onset_sec - onset_sec.min()
     span_sec = float(from_start.max())
-    onset = np.rint(from_start / BIN_SEC).astype(np.int64)
-    offset = np.rint((offset_sec - onset_sec.min()) / BIN_SEC).astype(np.int64)
+    onset = _bins(from_start / BIN_SEC)
+    offset = _bins((offset_sec - onset_sec.min()) / BIN_SEC)
     from_lowest = pitch - pitch.min()
-    part = np.rint(from_start / span_sec * SPAN_PARTS).astype(np.int64) if span_sec > 0 else onset
+    part = _bins(from_start / span_sec * SPAN_PARTS) if span_sec > 0 else onset
     return ContentHashes(
         content_hash=_hash(onset, pitch, offset, velocity),
         content_hash_any_velocity=_hash(onset, pitch, offset),
@@ -56,6 +59,10 @@ def content_hashes(
         lowest_pitch=int(pitch.min()),
         span_sec=span_sec,
     )
+
+
+def _bins(position: np.ndarray) -> np.ndarray:
+    return np.rint(position + LEAN).astype(np.int64)
 
 
 def _hash(*columns: np.ndarray) -> str:

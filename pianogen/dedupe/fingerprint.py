@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from pianogen import parallel
 from pianogen.dedupe.content_hash import content_hashes
-from pianogen.lake import Lake, Manifest, Stage
+from pianogen.lake import Lake, Manifest, Stage, digest
 from pianogen.settings import Settings
 from pianogen.tables import SCHEMAS
 
@@ -104,7 +104,7 @@ def fingerprint_dataset(
     tasks = [_Task(lake.root, block, STAGE.key(inputs=[block])) for block in ingested.blocks]
     todo = [task for task in tasks if not lake.has_block(STAGE.name, task.key)]
     parallel.map_blocks(_fingerprint_block, todo, settings, progress)
-    info = {"num_performances": ingested.info["num_performances"]}
+    info = {"num_performances": ingested.info["num_performances"], "ingest_blocks": digest(ingested.blocks)}
     return lake.publish(STAGE, [task.key for task in tasks], partition=dataset, info=info)
 
 

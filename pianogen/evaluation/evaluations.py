@@ -1,7 +1,6 @@
 """The stage that scores a finished run on the whole test split: one row per performance in `evaluations`."""
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,7 +9,8 @@ from pianogen.errors import LakeError
 from pianogen.evaluation.likelihood import score
 from pianogen.lake import Lake, Manifest, Stage
 from pianogen.models import load_model
-from pianogen.models.devices import fixed_threads, pick_device
+from pianogen.models.devices import Device, fixed_threads, pick_device
+from pianogen.parallel import Progress
 from pianogen.shards import ShardSet
 from pianogen.tables import SCHEMAS
 from pianogen.training.experiment import ExperimentConfig
@@ -26,9 +26,7 @@ CHUNK = 64
 """Performances scored between two reports of progress."""
 
 
-def evaluate_run(
-    lake: Lake, runs: Path, experiment: ExperimentConfig, *, progress: Callable[[int, int], None] | None = None
-) -> Manifest:
+def evaluate_run(lake: Lake, runs: Path, experiment: ExperimentConfig, *, progress: Progress | None = None) -> Manifest:
     """Score the test split with the experiment's finished run; done once per model and shard set.
 
     Args:
@@ -52,17 +50,21 @@ def evaluate_run(
         settings=experiment.name,
     )
     if not lake.has_block(STAGE.name, key):
-        lake.write_block(STAGE.name, key, {"evaluations": _score_test(lake, shards, run, model_folder, progress)})
+        device = pick_device(experiment.training.device)
+        lake.write_block(
+            STAGE.name, key, {"evaluations": _score_test(lake, shards, run, model_folder, device, progress)}
+        )
     info = {"experiment": experiment.name, "run_id": run["run_id"], "shards_version": shards.version}
     return lake.publish(STAGE, [key], partition=experiment.name, info=info)
 
 
-def _score_test(lake: Lake, shards: ShardSet, run: dict, model_folder: Path, progress) -> pa.Table:
+def _score_test(
+    lake: Lake, shards: ShardSet, run: dict, model_folder: Path, device: Device, progress: Progress | None
+) -> pa.Table:
     model = load_model(model_folder, run["model"], len(shards.tokenizer.vocab))
     sequences = shards.sequences("test")
     duration = _durations(lake)
     order = sorted(range(len(sequences)), key=lambda i: sequences.performance_ids[i])
-    device = pick_device("auto")
     model.to(device.torch_device)  # pyright: ignore[reportArgumentType]
     rows = []
     with fixed_threads():

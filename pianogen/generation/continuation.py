@@ -180,6 +180,8 @@ def draw_samples(
     prompts: Sequence[Prompt],
     seeds: Sequence[int],
     config: GenerationConfig,
+    *,
+    device: str = "auto",
 ) -> list[Sample]:
     """One sample for each prompt and seed.
 
@@ -190,9 +192,10 @@ def draw_samples(
         prompts: beginnings, or nothing.
         seeds: one for each prompt.
         config: how many tokens, and how to draw them.
+        device: see `pick_device`.
     """
     model = load_model(folder, run["model"], len(tokenizer.vocab))
-    model.to(pick_device("auto").torch_device)  # pyright: ignore[reportArgumentType]
+    model.to(pick_device(device).torch_device)  # pyright: ignore[reportArgumentType]
     # One token at a time is too little work to share between threads.
     with fixed_threads(1):
         sequences = continue_tokens(

@@ -58,7 +58,7 @@ def _sample_table(lake: Lake, shards: ShardSet, run: dict, folder: Path, experim
     names += [f"unprompted_{i + 1:02d}" for i in range(config.num_unprompted)]
     prompts += [Prompt() for _ in range(config.num_unprompted)]
     seeds = [config.seed + i for i in range(len(prompts))]
-    samples = draw_samples(folder, run, shards.tokenizer, prompts, seeds, config)
+    samples = draw_samples(folder, run, shards.tokenizer, prompts, seeds, config, device=experiment.training.device)
     rows = [
         {
             "experiment": experiment.name,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,6 @@ class NoteColumns:
 
 def from_table(notes: pa.Table, ticks_per_quarter: int) -> NoteColumns:
     """Columns of one performance from rows of the lake's `notes`, drums left out."""
-    pitched = notes.filter(pa.compute.invert(notes["is_drum"]))
+    pitched = notes.filter(~pc.field("is_drum"))
     column = {name: pitched[name].to_numpy() for name in ("pitch", "velocity", "onset_tick", "duration_tick")}
     return NoteColumns(**column, ticks_per_quarter=ticks_per_quarter).sorted()

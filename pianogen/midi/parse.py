@@ -2,6 +2,7 @@
 
 import io
 import struct
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,8 @@ def parse_midi(data: bytes) -> ParsedFile:
     import symusic
 
     try:
-        score = symusic.Score.from_midi(data)
+        # A factory makes one of three classes, by time unit; here in ticks.
+        score: Any = symusic.Score.from_midi(data)
     except Exception as error:
         # symusic raises RuntimeError, ValueError and decoding errors from its C++ core.
         raise _explained(data, error) from None
@@ -31,17 +33,20 @@ def parse_midi(data: bytes) -> ParsedFile:
     if zero := int((tempos["mspq"] <= 0).sum()):
         warnings.append(f"zero_tempo: {zero} tempo changes of no duration passed over")
     tempo = tempo_map(tempos["time"], tempos["mspq"], score.ticks_per_quarter)
-    signatures = score.time_signatures.numpy()
+    metres = [(m.time, m.numerator, m.denominator) for m in score.time_signatures]
+    keys = [(k.time, k.key, "minor" if k.tonality else "major") for k in score.key_signatures]
+    valid_metres = [metre for metre in metres if metre[1] > 0 and metre[2] > 0]
+    valid_keys = [key for key in keys if -7 <= key[1] <= 7]
+    if invalid := len(metres) - len(valid_metres) + len(keys) - len(valid_keys):
+        warnings.append(f"invalid_signatures: {invalid} impossible time or key signatures left out")
     return build_parsed(
         format="midi",
         title=None,
         composer=None,
         tempo=tempo,
         tracks=[_track(track) for track in score.tracks],
-        time_signatures=np.stack(
-            [signatures[name].astype(np.int64) for name in ("time", "numerator", "denominator")], axis=1
-        ),
-        key_signatures=[(k.time, k.key, "minor" if k.tonality else "major") for k in score.key_signatures],
+        time_signatures=np.array(valid_metres, np.int64).reshape(-1, 3),
+        key_signatures=valid_keys,
         warnings=warnings,
     )
 

@@ -85,15 +85,12 @@ def build_parsed(
     Raises:
         RejectedFileError: no notes, or times that cannot be.
     """
+    _check_ticks(tracks, tempo, [*time_signatures[:, 0], *(key[0] for key in key_signatures)])
     notes = _notes(tracks, tempo)
     if not notes.num_rows:
         raise RejectedFileError("no_notes", "the file is well formed and holds no note")
-    onset_tick = notes["onset_tick"].to_numpy().astype(np.int64)
-    end_tick = onset_tick + notes["duration_tick"].to_numpy()
-    offset_sec = notes["offset_sec"].to_numpy()
-    if onset_tick.min() < 0 or end_tick.max() >= 2**31 or notes["duration_tick"].to_numpy().min() < 0:
-        raise RejectedFileError("implausible_time", f"note times from tick {onset_tick.min()} to {end_tick.max()}")
-    duration_sec = float(offset_sec.max())
+    end_tick = notes["onset_tick"].to_numpy().astype(np.int64) + notes["duration_tick"].to_numpy()
+    duration_sec = float(notes["offset_sec"].to_numpy().max())
     if duration_sec > MAX_DURATION_SEC:
         raise RejectedFileError("implausible_time", f"the last note ends after {duration_sec / 3600:.1f} hours")
     is_drum = notes["is_drum"].to_numpy(zero_copy_only=False)
@@ -131,6 +128,18 @@ def build_parsed(
         duration_quarters=float(end_tick.max() / tempo.ticks_per_quarter),
         warnings=(*warnings, *_note_warnings(notes, is_drum)),
     )
+
+
+def _check_ticks(tracks: Sequence[Track], tempo: TempoMap, signature_tick: Sequence[int]) -> None:
+    """Refuse times that a parser's 32 bits could not hold: they come out negative."""
+    tick = [tempo.tick, np.array(signature_tick, np.int64)]
+    for track in tracks:
+        end_tick = track.onset_tick.astype(np.int64) + track.duration_tick
+        tick += [track.onset_tick, track.duration_tick, end_tick, track.control_tick]
+    first = min(int(part.min(initial=0)) for part in tick)
+    last = max(int(part.max(initial=0)) for part in tick)
+    if first < 0 or last >= 2**31:
+        raise RejectedFileError("implausible_time", f"times from tick {first} to {last}; they must fit 0 to 2^31 - 1")
 
 
 def _note_warnings(notes: pa.Table, is_drum: np.ndarray) -> list[str]:

@@ -1,7 +1,9 @@
 """GPT-2: learned positions, pre-norm decoder blocks, output weights shared with the embedding.
 
 Source: Radford et al., "Language Models are Unsupervised Multitask Learners" (2019), as built by the
-transformers library; the dropout on attention weights is left out, which lets attention run fused.
+transformers library. Two departures: no dropout on attention weights, which lets attention run fused; and
+initial weights scaled to the width, since GPT-2's own are too small for narrow models (at width 128, a deviation
+of 0.06 in place of 0.02 took the validation nll of chorales after 700 steps from 1.29 to 1.10).
 """
 
 from pathlib import Path
@@ -11,6 +13,9 @@ from transformers.utils import logging
 
 from pianogen.models import ModelConfig
 from pianogen.tokenizers.base import BOS_ID, EOS_ID
+
+INITIAL_STD, WIDTH = 0.02, 768
+"""Standard deviation of GPT-2's initial weights, and the width that it was chosen for."""
 
 
 def make(config: ModelConfig, vocab_size: int) -> GPT2LMHeadModel:
@@ -25,6 +30,7 @@ def make(config: ModelConfig, vocab_size: int) -> GPT2LMHeadModel:
             embd_pdrop=config.dropout,
             resid_pdrop=config.dropout,
             attn_pdrop=0.0,
+            initializer_range=INITIAL_STD * (WIDTH / config.n_embd) ** 0.5,
             bos_token_id=BOS_ID,
             eos_token_id=EOS_ID,
             # Padding stands only after the end of a sequence, where causal attention never looks back at it.

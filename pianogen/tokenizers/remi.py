@@ -7,12 +7,12 @@ Source: Huang & Yang, "Pop Music Transformer" (2020); MidiTok's REMI, whose ids 
 three special ones.
 """
 
-import functools
 import hashlib
 import importlib.metadata
 import json
 import warnings
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID
 
 @dataclass(frozen=True, kw_only=True)
 class RemiConfig:
-    """The options of MidiTok that this scheme uses; its defaults but for the velocities."""
+    """The options of MidiTok that this scheme uses, with its defaults."""
 
     lowest_pitch: int = 21
     highest_pitch: int = 108
@@ -33,31 +33,32 @@ class RemiConfig:
 
 
 class Remi:
-    """REMI ids of note columns."""
+    """REMI ids of note columns; `version` hashes the options, the vocabulary and MidiTok's version."""
 
     name = "remi"
 
     def __init__(self, config: RemiConfig | None = None) -> None:
         self.config = config or RemiConfig()
         self.pitch_range = (self.config.lowest_pitch, self.config.highest_pitch)
+        if wrong := [name for name, value in asdict(self.config).items() if type(value) is not int]:
+            raise SettingsError(
+                f"tokenizer remi: {wrong[0]} must be a whole number, found {getattr(self.config, wrong[0])!r}"
+            )
         if not 0 <= self.pitch_range[0] <= self.pitch_range[1] <= 127:
             raise SettingsError(f"tokenizer remi: pitches must lie in 0-127, found {self.pitch_range}")
         if self.config.num_velocities < 1 or self.config.positions_per_quarter < 2:
             raise SettingsError("tokenizer remi: num_velocities must be 1 or more, positions_per_quarter 2 or more")
         self._miditok = _make_miditok(self.config)
-        by_id = {token_id: token for token, token_id in self._miditok.vocab.items()}
+        vocab: Any = self._miditok.vocab  # a list of several where tokens have several parts; here they have one
+        by_id = {token_id: token for token, token_id in vocab.items()}
         self.vocab = tuple(by_id[i] for i in range(len(by_id)))
         expected = {"PAD_None": PAD_ID, "BOS_None": BOS_ID, "EOS_None": EOS_ID}
         assert {t: self.vocab.index(t) for t in expected} == expected
+        parts = [self.name, asdict(self.config), self.vocab, importlib.metadata.version("miditok")]
+        self.version = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         self._first_pitch_id = self.vocab.index(f"Pitch_{self.config.lowest_pitch}")
         self._last_pitch_id = self.vocab.index(f"Pitch_{self.config.highest_pitch}")
         assert self._last_pitch_id - self._first_pitch_id == self.pitch_range[1] - self.pitch_range[0]
-
-    @functools.cached_property
-    def version(self) -> str:
-        """Hash of the options, the vocabulary and MidiTok's version."""
-        parts = [self.name, asdict(self.config), self.vocab, importlib.metadata.version("miditok")]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def encode(self, notes: NoteColumns) -> np.ndarray:
         """Ids without BOS and EOS, uint16; notes off the pitch range are left out."""
@@ -123,8 +124,8 @@ def _make_miditok(config: RemiConfig):
 def _score(notes: NoteColumns):
     from symusic import Note, Score, Track
 
-    score = Score(notes.ticks_per_quarter)
-    track = Track(program=0, is_drum=False)
+    score: Any = Score(notes.ticks_per_quarter)
+    track: Any = Track(program=0, is_drum=False)
     track.notes = Note.from_numpy(
         time=notes.onset_tick.astype(np.int32),
         duration=notes.duration_tick.astype(np.int32),

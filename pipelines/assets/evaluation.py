@@ -15,8 +15,6 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         """Nats of every performance of the test split under the model."""
         import math
 
-        import pyarrow.compute as pc
-
         from pianogen.evaluation.evaluations import evaluate_run
         from pianogen.training.experiment import load_experiment
 
@@ -24,7 +22,7 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         manifest = evaluate_run(workspace.lake, workspace.settings.runs, experiment)
         rows = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "evaluations")
         nats, tokens, notes, seconds = (
-            pc.sum(rows[name]).as_py() for name in ("nats", "num_tokens", "num_notes", "duration_sec")
+            sum(rows[name].to_pylist()) for name in ("nats", "num_tokens", "num_notes", "duration_sec")
         )
         return result(
             manifest,

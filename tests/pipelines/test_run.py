@@ -97,19 +97,21 @@ def test_one_more_file_costs_its_block_and_what_depends_on_it(finished, tmp_path
     folders = {"/".join(name.split("/")[:3]) for name in written if name.startswith("blocks/")}
     new_blocks = sorted(folder.split("/")[1] for folder in folders)
     assert blocks(project, "ingest", "scores") == blocks(finished, "ingest", "scores")
-    assert new_blocks == sorted([
-        "ingest",
-        "listing",
-        "fingerprints",
-        "duplicate_pairs",
-        "clusters",
-        "splits",
-        "contamination",
-        "statistics",
-        "shards",
-        "evaluations",
-        "samples",
-    ])
+    assert new_blocks == sorted(
+        [
+            "ingest",
+            "listing",
+            "fingerprints",
+            "duplicate_pairs",
+            "clusters",
+            "splits",
+            "contamination",
+            "statistics",
+            "shards",
+            "evaluations",
+            "samples",
+        ]
+    )
 
 
 def test_the_gate_stops_the_run_and_names_both_files(finished, tmp_path):
@@ -145,7 +147,7 @@ def test_a_cancelled_run_leaves_no_trainer_and_keeps_a_checkpoint(tmp_path):
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert trainers_of(project) == []
-    assert list((project.root / "data" / "runs").glob("tiny/*/checkpoint-*"))
+    assert list((project.root / "data" / "runs").glob("tiny/*/checkpoints/step-*"))
 
 
 @pytest.mark.parametrize("said", ["reingest scores", "curate", "step 10:"])

@@ -32,9 +32,14 @@ def test_only_the_best_and_the_last_checkpoint_are_kept(tmp_path):
 
 def test_a_checkpoint_that_fails_half_way_is_never_seen(tmp_path):
     save(tmp_path, 10)
-    with pytest.raises(KeyboardInterrupt), new_checkpoint(tmp_path, Progress(step=20)) as folder:
-        (folder / "model.safetensors").write_bytes(b"half")
-        raise KeyboardInterrupt
+
+    def save_half():
+        with new_checkpoint(tmp_path, Progress(step=20)) as folder:
+            (folder / "model.safetensors").write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save_half()
     assert checkpoint_steps(tmp_path) == [10]
 
 

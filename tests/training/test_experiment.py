@@ -72,7 +72,11 @@ def test_all_datasets_is_told_from_a_list_of_names(tmp_path):
         ("n_layer: 2", "n_embd: 130", r"one\.yaml:10: model\.n_embd must be a multiple of n_head, found 130 and 4"),
         ("model:\n  name: gpt2\n  n_layer: 2\n", "", r"one\.yaml:1: model: this section is missing"),
         ("  steps: 10", "  validate_every: 15\n  checkpoint_every: 10", "must be a multiple of checkpoint_every"),
-        ("  temperature: 1", "  top_p: 0", r"one\.yaml:16: generation\.top_p must be above 0 and at most 1, found 0\.0"),
+        (
+            "  temperature: 1",
+            "  top_p: 0",
+            r"one\.yaml:16: generation\.top_p must be above 0 and at most 1, found 0\.0",
+        ),
         ("  steps: 10", "  steps: [", r"one\.yaml: not valid YAML"),
         ("  steps: 10", "  steps: !!python/name:os.system", r"one\.yaml:13: not a plain value"),
     ],

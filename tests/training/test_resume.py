@@ -12,7 +12,7 @@ from trainings import Trainer, kill, wait_until
 from pianogen.training.checkpoints import checkpoint_steps
 
 TIMES = {"elapsed_sec", "tokens_per_sec", "memory_mb", "train_sec", "peak_memory_mb"}
-LONG = {"steps": 400, "log_every": 3, "checkpoint_every": 7, "validate_every": 70}
+LONG = {"steps": 250, "log_every": 3, "checkpoint_every": 7, "validate_every": 70}
 """Lasts a few seconds; checkpoints fall between logged steps."""
 
 
@@ -40,21 +40,22 @@ def outcome(trainer) -> dict:
     }
 
 
+@pytest.mark.slow
 def test_killed_interrupted_and_orphaned_training_ends_with_the_bytes_of_an_undisturbed_one(
     trainer, undisturbed, tmp_path
 ):
     experiment = write_tiny_experiment(tmp_path, **LONG)
 
     process = trainer.start(experiment)
-    wait_until(lambda: last_step(trainer) >= 50)
+    wait_until(lambda: last_step(trainer) >= 30)
     kill(process)
     assert process.returncode == -signal.SIGKILL
     killed_at = checkpoint_steps(trainer.folder)[-1]
-    assert 49 <= killed_at < LONG["steps"]
+    assert 28 <= killed_at < LONG["steps"]
     assert not (trainer.folder / "run.json").exists()
 
     process = trainer.start(experiment)
-    wait_until(lambda: last_step(trainer) >= 130)
+    wait_until(lambda: last_step(trainer) >= 90)
     output = kill(process, signal.SIGINT)
     assert process.returncode == 130, output
     assert "stopped, checkpoint saved" in output
@@ -62,8 +63,8 @@ def test_killed_interrupted_and_orphaned_training_ends_with_the_bytes_of_an_undi
     assert interrupted_at > killed_at
 
     process = trainer.start(experiment, "--stop-with-parent", stdin=subprocess.PIPE)
-    wait_until(lambda: last_step(trainer) >= 220)
-    output, _ = process.communicate(timeout=60)  # closes standard input, as the death of a parent does
+    wait_until(lambda: last_step(trainer) >= 150)
+    output, _ = process.communicate(timeout=180)  # closes standard input, as the death of a parent does
     assert process.returncode == 143, output
     assert checkpoint_steps(trainer.folder)[-1] > interrupted_at
 
@@ -79,6 +80,7 @@ def undisturbed(shared_lake, tmp_path_factory):
     return trainer
 
 
+@pytest.mark.slow
 def test_a_second_training_of_the_same_run_waits_and_can_be_stopped(trainer, undisturbed, tmp_path):
     experiment = write_tiny_experiment(tmp_path, **LONG)
     folder = trainer.runs / "tiny" / undisturbed.folder.name
@@ -92,7 +94,7 @@ def test_a_second_training_of_the_same_run_waits_and_can_be_stopped(trainer, und
 
 def test_training_without_shards_says_what_to_do(trainer, tmp_path):
     process = trainer.start(write_tiny_experiment(tmp_path, name="unknown"))
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "nothing from the stage 'shards' of 'unknown' yet; run it first" in output
     assert "Traceback" not in output

@@ -25,7 +25,7 @@ class Trainer:
 
     def run(self, experiment: Path) -> str:
         process = self.start(experiment)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=180)
         assert process.returncode == 0, output
         return output
 
@@ -36,7 +36,7 @@ class Trainer:
         return folder
 
 
-def wait_until(condition: Callable[[], bool], timeout_sec: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], timeout_sec: float = 180.0) -> None:
     """Return when the condition holds; fail after the timeout."""
     end = time.monotonic() + timeout_sec
     while not condition():
@@ -46,5 +46,5 @@ def wait_until(condition: Callable[[], bool], timeout_sec: float = 60.0) -> None
 
 def kill(process: subprocess.Popen, number: int = signal.SIGKILL) -> str:
     os.kill(process.pid, number)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=180)
     return output

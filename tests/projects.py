@@ -12,7 +12,7 @@ from builders import notes, write_tiny_experiment
 from pianogen.midi.columns import NoteColumns
 from pianogen.midi.render import midi_bytes
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 def tune(seed: int, num_notes: int = 60) -> NoteColumns:

@@ -1,0 +1,181 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from builders import TPQ, notes, scale
+from symusic import Score
+
+from pianogen.errors import RejectedFileError, TrainingError
+from pianogen.generation.continuation import continue_tokens, cut_prompt, generate
+from pianogen.generation.decoding import DecodingConfig
+from pianogen.lake import Lake
+from pianogen.midi.render import midi_bytes
+from pianogen.models import ModelConfig, make_model
+from pianogen.tables import SCHEMAS
+from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID
+from pianogen.training.experiment import GenerationConfig
+from pianogen.training.runs import run_folder
+
+VOCAB_SIZE = 30
+CONTEXT_LENGTH = 16
+GREEDY = DecodingConfig(temperature=0)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(1)
+    config = ModelConfig(context_length=CONTEXT_LENGTH, n_layer=2, n_head=2, n_embd=16, dropout=0.0)
+    model = make_model(config, VOCAB_SIZE).eval()
+    # Sharper than at the start, so that the history decides the next token.
+    for parameter in model.parameters():
+        parameter.data *= 2
+    return model
+
+
+def prompt_of(*token_ids: int) -> np.ndarray:
+    return np.array([BOS_ID, *token_ids])
+
+
+def continued(model, prompts, **changes):
+    options = {"max_tokens": 40, "decoding": DecodingConfig(), "seeds": range(len(prompts))}
+    return continue_tokens(model, prompts, context_length=CONTEXT_LENGTH, **{**options, **changes})
+
+
+@torch.inference_mode()
+def greedy_without_cache(model, prompt: np.ndarray, max_tokens: int) -> list[int]:
+    """Each token from a forward pass of its own over the window that the module's header describes."""
+    ids, first = prompt.tolist(), 0
+    for _ in range(max_tokens):
+        if len(ids) - first > CONTEXT_LENGTH:
+            first = len(ids) - CONTEXT_LENGTH // 2
+        logits = model(input_ids=torch.tensor([ids[first:]])).logits[0, -1]
+        logits[[PAD_ID, BOS_ID]] = -torch.inf
+        ids.append(int(logits.argmax()))
+        if ids[-1] == EOS_ID:
+            break
+    return ids
+
+
+@pytest.mark.parametrize("num_given", [0, 5, 15, 16, 40])
+def test_the_cache_changes_nothing_before_and_after_the_context_is_full(model, num_given):
+    given = prompt_of(*(3 + i * 7 % 27 for i in range(num_given)))
+    (found,) = continued(model, [given], decoding=GREEDY)
+    assert found.tolist() == greedy_without_cache(model, given, 40)
+
+
+def test_a_sample_does_not_depend_on_its_neighbours_in_the_batch(model):
+    prompts = [prompt_of(5, 6, 7), prompt_of(*range(3, 12)), prompt_of()]
+    together = continued(model, prompts, max_tokens=7)
+    for i, prompt in enumerate(prompts):
+        (alone,) = continued(model, [prompt], max_tokens=7, seeds=[i])
+        assert together[i].tolist() == alone.tolist()
+
+
+def test_a_continuation_begins_with_its_prompt_and_is_as_long_as_asked_or_ends_with_eos(model):
+    prompts = [prompt_of(5, 6, 7), prompt_of(9)]
+    for prompt, ids in zip(prompts, continued(model, prompts), strict=True):
+        assert ids[: len(prompt)].tolist() == prompt.tolist()
+        drawn = ids[len(prompt) :].tolist()
+        assert len(drawn) == 40 or drawn[-1] == EOS_ID
+        assert EOS_ID not in drawn[:-1]
+
+
+def test_pad_and_bos_are_never_drawn_even_where_the_model_wants_them(model):
+    class WantsPadding(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, **inputs):
+            output = self.inner(**inputs)
+            output.logits[..., [PAD_ID, BOS_ID]] = 1000.0
+            return output
+
+    (ids,) = continued(WantsPadding(), [prompt_of()])
+    assert not {PAD_ID, BOS_ID} & set(ids[1:].tolist())
+
+
+def test_the_seed_decides_the_sample(model):
+    one, same, other = (continued(model, [prompt_of()], seeds=[seed])[0].tolist() for seed in (4, 4, 5))
+    assert one == same
+    assert one != other
+
+
+def tempo_table(*rows: tuple[int, float, float]) -> pa.Table:
+    names = ("tick", "time_sec", "tempo_qpm")
+    schema = pa.schema([SCHEMAS["tempos"].field(name) for name in names])
+    return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], schema)
+
+
+def note_table(columns) -> pa.Table:
+    names = ("pitch", "velocity", "onset_tick", "duration_tick")
+    table = pa.table({name: getattr(columns, name) for name in names})
+    return table.append_column("is_drum", pa.array([False] * len(columns)))
+
+
+def test_a_prompt_is_the_notes_that_begin_in_its_seconds_at_the_tempo_they_are_played():
+    # 60 quarters a minute for two quarters, then 120: five seconds hold 2 + 6 quarters.
+    tempos = tempo_table((0, 0.0, 60.0), (2 * TPQ, 2.0, 120.0))
+    columns = notes(*[(i, 60, 1) for i in range(20)])
+    prompt = cut_prompt(note_table(columns), tempos, TPQ, prompt_sec=5.0)
+    assert prompt.notes.onset_tick.tolist() == [i * TPQ for i in range(8)]
+    # Rendered at its first tempo, it is 8 quarters of one second.
+    assert (prompt.tempo_qpm, prompt.end_sec) == (60.0, 8.0)
+
+
+def test_a_prompt_longer_than_its_piece_ends_with_the_piece():
+    prompt = cut_prompt(note_table(notes((0, 60, 1), (1, 62, 1))), tempo_table((0, 0.0, 120.0)), TPQ, prompt_sec=99.0)
+    assert (len(prompt.notes), prompt.end_sec) == (2, 1.0)
+
+
+@pytest.fixture
+def run(trained):
+    settings, config = trained
+    return run_folder(Lake(settings.lake), settings.runs, config)
+
+
+def test_a_users_file_is_continued_as_midi_with_its_own_notes_in_it(run, tmp_path):
+    mine, out = tmp_path / "mine.mid", tmp_path / "new" / "next.mid"
+    mine.write_bytes(midi_bytes(scale(60, 16), tempo_qpm=90.0))
+    sample = generate(run, mine, out, GenerationConfig(max_tokens=80, seed=3))
+    score = Score(out)
+    assert out.read_bytes() == sample.midi
+    assert score.tempos[0].qpm == pytest.approx(90.0, rel=1e-4)
+    assert score.note_num() == sample.num_notes > 16
+    found = {(note.start / score.ticks_per_quarter, note.pitch) for note in score.tracks[0].notes}
+    given = scale(60, 16)
+    assert found > {(onset / TPQ, pitch) for onset, pitch in zip(given.onset_tick, given.pitch, strict=True)}
+    assert sample.prompt_sec == pytest.approx(8 * 60 / 90)
+    assert sample.duration_sec >= sample.prompt_sec
+    again = generate(run, mine, tmp_path / "again.mid", GenerationConfig(max_tokens=80, seed=3))
+    assert again.midi == sample.midi
+
+
+def test_only_the_beginning_of_a_users_file_is_taken_when_asked(run, tmp_path):
+    mine = tmp_path / "mine.mid"
+    mine.write_bytes(midi_bytes(scale(60, 64)))
+    sample = generate(run, mine, tmp_path / "next.mid", GenerationConfig(max_tokens=1), prompt_sec=2.0)
+    assert sample.prompt_sec == 2.0
+    assert 8 <= sample.num_notes <= 9
+
+
+def test_a_prompt_without_a_known_note_is_refused(run, tmp_path):
+    mine = tmp_path / "mine.mid"
+    mine.write_bytes(midi_bytes(notes((0, 2, 1))))
+    with pytest.raises(RejectedFileError, match="no_notes"):
+        generate(run, mine, tmp_path / "next.mid", GenerationConfig())
+    mine.write_bytes(b"not music")
+    with pytest.raises(RejectedFileError, match="not_midi"):
+        generate(run, mine, tmp_path / "next.mid", GenerationConfig())
+
+
+def test_generating_with_an_unfinished_run_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match="no finished training"):
+        generate(tmp_path, None, tmp_path / "next.mid", GenerationConfig())
+
+
+def test_a_piece_that_ends_before_its_first_note_is_still_a_valid_file(run, tmp_path):
+    # One token can't make a note: a bar line comes first.
+    sample = generate(run, None, tmp_path / "short.mid", GenerationConfig(max_tokens=1))
+    assert (sample.num_notes, sample.duration_sec, sample.prompt_sec) == (0, 0, 0)
+    assert Score(tmp_path / "short.mid").note_num() == 0

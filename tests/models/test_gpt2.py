@@ -1,0 +1,70 @@
+import pytest
+import torch
+
+from pianogen.errors import SettingsError, ShardError, TrainingError
+from pianogen.models import ModelConfig, load_model, make_model
+from pianogen.models.devices import fixed_threads, pick_device
+
+SMALL = ModelConfig(name="gpt2", context_length=16, n_layer=2, n_head=2, n_embd=8, dropout=0.5)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return make_model(SMALL, vocab_size=50).eval()
+
+
+def test_a_model_gives_logits_for_every_position(model):
+    assert model(input_ids=torch.zeros(3, 16, dtype=torch.int64)).logits.shape == (3, 16, 50)
+
+
+@torch.inference_mode()
+def test_a_logit_depends_on_no_later_token(model):
+    ids = torch.arange(16)[None] % 50
+    changed = ids.clone()
+    changed[0, 9:] = 7
+    before, after = (model(input_ids=x).logits for x in (ids, changed))
+    torch.testing.assert_close(before[:, :9], after[:, :9])
+    assert not torch.allclose(before[:, 9:], after[:, 9:])
+
+
+def test_a_saved_model_comes_back_the_same_and_ready_to_score(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    loaded = load_model(tmp_path, "gpt2", vocab_size=50)
+    assert not loaded.training
+    ids = torch.arange(10)[None]
+    torch.testing.assert_close(loaded(input_ids=ids).logits, model(input_ids=ids).logits, rtol=0, atol=0)
+
+
+def test_a_model_of_another_vocabulary_is_refused(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ShardError, match="expects 50 tokens in the vocabulary, 51 found; train again"):
+        load_model(tmp_path, "gpt2", vocab_size=51)
+
+
+def test_a_missing_model_is_named(tmp_path):
+    with pytest.raises(TrainingError, match=r"config\.json: not found"):
+        load_model(tmp_path, "gpt2", vocab_size=50)
+
+
+def test_an_impossible_model_is_refused():
+    with pytest.raises(SettingsError, match="known: gpt2"):
+        ModelConfig(name="lstm")
+
+
+def test_the_number_of_threads_is_fixed_inside_and_given_back_after():
+    before = torch.get_num_threads()
+    with fixed_threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
+
+
+def test_auto_takes_a_gpu_exactly_where_there_is_one():
+    assert pick_device("auto").is_cpu is not torch.cuda.is_available()
+    assert pick_device("cpu").is_cpu
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_refused():
+    with pytest.raises(TrainingError, match="use device: auto"):
+        pick_device("cuda")

@@ -1,0 +1,157 @@
+"""The command `pianogen` on a small project, in the order in which a user would type it."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+import symusic
+from builders import scale
+from projects import PROJECT, Project, tune
+from typer.testing import CliRunner
+
+from pianogen.cli import app
+from pianogen.midi.render import midi_bytes
+
+
+def pianogen(*arguments: object, project: Project | None = None) -> tuple[int, str]:
+    """Exit code and standard output of a command that must not raise."""
+    words = [str(argument) for argument in arguments]
+    if project is not None:
+        words += ["--config", str(project.config)]
+    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    return result.exit_code, result.stdout
+
+
+def in_a_process(*arguments: object) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "pianogen.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=60)
+
+
+COMMANDS = [
+    "datasets",
+    "inspect",
+    "ingest",
+    "dedupe",
+    "sql",
+    "tokenize",
+    "train",
+    "evaluate",
+    "generate",
+    "leaderboard",
+    "report",
+]
+
+
+def test_the_commands_are_the_ones_that_the_documents_name():
+    assert sorted(command.name or command.callback.__name__ for command in app.registered_commands) == sorted(COMMANDS)
+    readme = (PROJECT / "README.md").read_text()
+    assert [name for name in COMMANDS if name not in readme] == ["datasets"] or all(n in readme for n in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_shows_an_example(command):
+    code, said = pianogen(command, "--help")
+    assert code == 0
+    assert f"Example: pianogen {command}" in said
+
+
+def test_inspect_tells_an_accepted_file_in_json(tmp_path):
+    file = tmp_path / "a tune.mid"
+    file.write_bytes(midi_bytes(scale(60, 16)))
+    code, said = pianogen("inspect", file, "--json")
+    facts = json.loads(said)
+    assert code == 0
+    assert facts["status"] == "accepted"
+    assert facts["reason"] is None
+    assert facts["num_notes"] == 16
+    assert facts["duration_sec"] == 4.0
+    assert facts["pitch_range"] == [60, 72]
+    assert facts["warnings"] == []
+
+
+def test_inspect_tells_a_rejected_file_and_exits_with_1(tmp_path):
+    file = tmp_path / "broken.mid"
+    file.write_bytes(b"MThd\x00\x00\x00\x06\x00\x00\x00\x01\x00\x00")
+    code, said = pianogen("inspect", file, "--json")
+    facts = json.loads(said)
+    assert code == 1
+    assert (facts["status"], facts["reason"]) == ("rejected", "zero_division")
+    assert "0 ticks" in facts["detail"]
+    code, said = pianogen("inspect", file)
+    assert code == 1
+    assert "zero_division" in said
+
+
+def test_inspect_of_a_file_that_is_not_there_is_a_rejection(tmp_path):
+    code, said = pianogen("inspect", tmp_path / "nowhere.mid", "--json")
+    assert code == 1
+    assert json.loads(said)["reason"] == "unreadable"
+
+
+def test_dedupe_writes_the_pairs_of_a_folder(tmp_path):
+    folder = tmp_path / "music"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "one.mid").write_bytes(midi_bytes(tune(1)))
+    (folder / "sub" / "copy.mid").write_bytes(midi_bytes(tune(1)))
+    (folder / "two.mid").write_bytes(midi_bytes(tune(2)))
+    (folder / "broken.mid").write_bytes(b"MThd")
+    pairs = tmp_path / "pairs.csv"
+    done = in_a_process("dedupe", folder, "--out", pairs)
+    assert done.returncode == 0, done.stderr
+    (row,) = csv.DictReader(io.StringIO(pairs.read_text()))
+    assert (row["path_a"], row["path_b"], row["relation"]) == ("one.mid", "sub/copy.mid", "same_bytes")
+    assert float(row["score"]) == 1
+    assert "broken.mid: truncated" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (["dedupe", "/no/such/folder"], "no such folder"),
+        (["ingest", "nope"], "dataset 'nope' is not known; known: music21_bach, custom"),
+        (["tokenize", "nope"], "no such experiment file"),
+        (["datasets", "--config", "nope.toml"], "no such settings file"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_that_says_what_to_do(arguments, says):
+    done = in_a_process(*arguments)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert says in " ".join(done.stderr.split())
+
+
+@pytest.mark.slow
+def test_the_whole_way_by_hand(tmp_path):
+    project = Project(tmp_path)
+    code, said = pianogen("ingest", "--dry-run", project=project)
+    assert (code, said.splitlines()) == (0, ["scores: 30 files, 30 to parse", "custom: 0 files, 0 to parse"])
+    assert not project.lake.exists()
+    code, said = pianogen("ingest", project=project)
+    assert "scores: 30 files, 30 performances, 0 rejections" in said
+    assert pianogen("ingest", "--dry-run", project=project)[1].startswith("scores: 30 files, 0 to parse")
+    code, said = pianogen("dedupe", project=project)
+    assert "gate: passed, certificate" in said
+    code, said = pianogen("tokenize", "tiny", project=project)
+    assert "train: " in said
+    code, said = pianogen("train", "tiny", project=project)
+    assert "nats per validation token" in said
+    code, said = pianogen("evaluate", "tiny", project=project)
+    assert "bits_per_note" in said
+    code, said = pianogen("leaderboard", "--format", "json", project=project)
+    (row,) = json.loads(said)
+    assert row["experiment"] == "tiny"
+    code, said = pianogen("sql", "select count(*) as n from performances", "--format", "csv", project=project)
+    assert said == "n\n30\n"
+    code, said = pianogen("sql", "select 1 as one, null as none", "--format", "json", project=project)
+    assert json.loads(said) == [{"one": 1, "none": None}]
+    out = tmp_path / "next.mid"
+    prompt = next(project.scores.iterdir())
+    code, said = pianogen("generate", "--prompt", prompt, "--out", out, "--max-tokens", 40, project=project)
+    assert code == 0
+    assert symusic.Score(out).note_num() >= 60
+    code, said = pianogen("report", project=project)
+    assert said.strip() == str(tmp_path / "data" / "report" / "index.html")

@@ -1,0 +1,119 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from pianogen.errors import SettingsError
+from pianogen.settings import load_settings
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "pianogen.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_a_file_the_defaults_stand_relative_to_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = load_settings()
+    assert settings.root == tmp_path
+    assert settings.lake == tmp_path / "data/lake"
+    assert settings.warehouse == tmp_path / "warehouse/pianogen.duckdb"
+    assert (settings.backend, settings.workers, settings.starter) == ("loky", 0, True)
+    assert settings.num_workers >= 1
+    (custom,) = settings.folders
+    assert (custom.name, custom.folder, custom.split) == ("custom", tmp_path / "data/custom", "train")
+
+
+def test_an_empty_file_means_the_same_as_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_settings(write(tmp_path, "")) == load_settings()
+
+
+def test_the_shipped_file_spells_out_the_defaults(tmp_path):
+    shipped = Path(__file__).resolve().parents[1] / "pianogen.toml"
+    assert load_settings(write(tmp_path, shipped.read_text())) == load_settings(write(tmp_path, ""))
+
+
+def test_paths_are_relative_to_the_file_wherever_one_stands(tmp_path, monkeypatch):
+    (tmp_path / "project/deep").mkdir(parents=True)
+    path = write(tmp_path / "project", 'lake = "here"\nruns = "/else/where"\n[datasets.mine]\nfolder = "../music"\n')
+    monkeypatch.chdir(tmp_path / "project/deep")
+    found = load_settings()
+    assert found == load_settings(path) == load_settings(Path("..") / "pianogen.toml")
+    assert found.lake == tmp_path / "project/here"
+    assert found.runs == Path("/else/where")
+    assert found.folders[0].folder.resolve() == tmp_path / "music"
+
+
+def test_the_nearest_file_wins(tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    write(tmp_path, "workers = 1")
+    write(tmp_path / "inner", "workers = 2")
+    monkeypatch.chdir(tmp_path / "inner")
+    assert load_settings().num_workers == 2
+
+
+def test_every_key_is_read(tmp_path):
+    settings = load_settings(
+        write(
+            tmp_path,
+            'lake="a"\nruns="b"\nwarehouse="c"\nreport="d"\nsql="e"\nexperiments="f"\n'
+            'workers=3\nbackend="threading"\nstarter=false\n'
+            '[datasets.my-set_2]\nfolder="g"\nsplit="test"\nlicence="CC0"\n[datasets.other]\nfolder="h"\n',
+        )
+    )
+    places = ("lake", "runs", "warehouse", "report", "sql", "experiments")
+    assert [getattr(settings, name) for name in places] == [tmp_path / letter for letter in "abcdef"]
+    assert (settings.num_workers, settings.backend, settings.starter) == (3, "threading", False)
+    assert [(f.name, f.folder, f.split, f.licence) for f in settings.folders] == [
+        ("my-set_2", tmp_path / "g", "test", "CC0"),
+        ("other", tmp_path / "h", "auto", "not stated"),
+    ]
+
+
+def test_no_datasets_is_a_choice(tmp_path):
+    assert load_settings(write(tmp_path, "[datasets]")).folders == ()
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("laek = 'x'", "unknown key 'laek'; known keys: backend, datasets, experiments, lake,"),
+        ("workers = 'two'", "workers must be int, found 'two'"),
+        ("workers = true", "workers must be int, found True"),
+        ("workers = 1.5", "workers must be int, found 1.5"),
+        ("workers = -1", "workers must be 0 (one per core) or more, found -1"),
+        ("backend = 'dask'", "backend must be loky, threading or ray, found 'dask'"),
+        ("backend = 1", "backend must be str, found 1"),
+        ("starter = 'yes'", "starter must be bool, found 'yes'"),
+        ("lake = 3", "lake must be a path in quotes, found 3"),
+        ("datasets = 'music'", "[datasets.NAME] tables expected, found 'music'"),
+        ("datasets = ['music']", "[datasets.NAME] tables expected, found ['music']"),
+        ("[datasets.mine]", '[datasets.mine]: needs folder = "PATH"'),
+        ("[datasets.mine]\nfolder = 1", '[datasets.mine]: needs folder = "PATH"'),
+        ("[datasets]\nmine = 'x'", '[datasets.mine]: needs folder = "PATH"'),
+        ("[datasets.mine]\nfolder = 'x'\nspilt = 'test'", "[datasets.mine]: unknown key 'spilt'; known keys: folder,"),
+        ("[datasets.mine]\nfolder = 'x'\nsplit = 'dev'", "[datasets.mine]: split must be one of auto, train,"),
+        ("[datasets.mine]\nfolder = 'x'\nsplit = ['test']", "[datasets.mine]: split must be one of auto, train,"),
+        ("[datasets.mine]\nfolder = 'x'\nlicence = 4", "[datasets.mine]: licence must be text in quotes, found 4"),
+        ("[datasets.'My Music']\nfolder = 'x'", "[datasets.My Music]: a dataset's name has only a-z, 0-9, _ and -"),
+        ("[datasets.'']\nfolder = 'x'", "[datasets.]: a dataset's name has only a-z, 0-9, _ and -"),
+        ("workers =", "not valid TOML: Invalid value (at end of document)"),
+        ("workers = 1\nworkers = 2", "not valid TOML: Cannot overwrite a value"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_and_key(tmp_path, text, message):
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError, match=re.escape(f"{path}: {message}")):
+        load_settings(path)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"absent.toml: no such settings file; pass --config"):
+        load_settings(tmp_path / "absent.toml")
+    with pytest.raises(SettingsError, match=f"{tmp_path}: cannot be read: Is a directory"):
+        load_settings(tmp_path)
+    (tmp_path / "latin.toml").write_bytes(b"lake = '\xe9'")
+    with pytest.raises(SettingsError, match=r"latin.toml: not valid TOML: 'utf-8' codec"):
+        load_settings(tmp_path / "latin.toml")
