@@ -9,6 +9,9 @@ BENCH_INSTALLED := $(VENV)/.installed-bench
 # Dagster reads $DAGSTER_HOME/dagster.yaml; what it keeps lies in .dagster, next to it.
 export DAGSTER_HOME := $(CURDIR)
 
+# Threads of torch that wait do so without burning the core that another one needs.
+export OMP_WAIT_POLICY := PASSIVE
+
 .PHONY: help run test ui check fast bench lock clean
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +37,7 @@ ui: $(INSTALLED) ## Dagster at http://127.0.0.1:3000
 
 bench: $(BENCH_INSTALLED) ## speed beside peers, see benchmarks/README.md
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.duplicates
 	$(BIN)/python -m benchmarks.lake_formats
 
 # torch is named by hand: its newest build may bring gigabytes of CUDA that a CPU does not need.

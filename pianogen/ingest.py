@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from pianogen import parallel
@@ -19,7 +20,7 @@ from pianogen.catalogue import Dataset, SourceFile, list_files
 from pianogen.errors import LakeError, RejectedFileError
 from pianogen.lake import Lake, Manifest, Stage, content_blocks, digest
 from pianogen.midi.parse import parse_midi
-from pianogen.midi.parsed import ParsedFile
+from pianogen.midi.parsed import ParsedFile, columns_of
 from pianogen.musicxml import parse_musicxml
 from pianogen.settings import Settings
 from pianogen.tables import SCHEMAS
@@ -183,7 +184,7 @@ def _parse_block(task: _Task) -> bool:
     """Parse the files of one block and write its tables. True, to tell a finished task from a dead one."""
     facts: list[dict] = []
     rejected: list[tuple[str, str, str]] = []
-    parts: dict[str, list[pa.Table]] = {name: [] for name in EVENT_TABLES}
+    parts: dict[str, list[pa.Table]] = {name: [columns_of(name).empty_table()] for name in EVENT_TABLES}
     for file_id, copies, path in task.files:
         try:
             if file_id in task.died:
@@ -196,10 +197,10 @@ def _parse_block(task: _Task) -> bool:
             performance_id = performance_id_of(task.dataset, file_id, copy)
             facts.append(_performance_row(performance_id, task.dataset, file_id, parsed))
             for name in EVENT_TABLES:
-                parts[name].append(_with_id(parsed.tables[name], performance_id))
+                parts[name].append(parsed.tables[name])
     tables = {
         "performances": pa.Table.from_pylist(facts, schema=SCHEMAS["performances"]),
-        **{name: pa.concat_tables([SCHEMAS[name].empty_table(), *parts[name]]) for name in EVENT_TABLES},
+        **{name: _with_ids(parts[name], [row["performance_id"] for row in facts]) for name in EVENT_TABLES},
         _REJECTED: pa.Table.from_pylist(
             [dict(zip(_REJECTED_SCHEMA.names, row, strict=True)) for row in rejected], schema=_REJECTED_SCHEMA
         ),
@@ -245,8 +246,12 @@ def _performance_row(performance_id: str, dataset: str, file_id: str, parsed: Pa
     }
 
 
-def _with_id(table: pa.Table, performance_id: str) -> pa.Table:
-    return table.add_column(0, "performance_id", pa.repeat(performance_id, table.num_rows))
+def _with_ids(parts: Sequence[pa.Table], performance_ids: Sequence[str]) -> pa.Table:
+    """One table of an empty one and a part for each performance, told apart by their ids."""
+    which = np.repeat(np.arange(len(performance_ids), dtype=np.int32), [part.num_rows for part in parts[1:]])
+    # As a dictionary: the id of every note as text would be most of a block's memory.
+    ids = pa.DictionaryArray.from_arrays(pa.array(which), pa.array(performance_ids, pa.string()))
+    return pa.concat_tables(parts).combine_chunks().add_column(0, "performance_id", ids)
 
 
 def _publish(lake: Lake, dataset: Dataset, files: list[SourceFile], tasks: list[_Task]) -> Manifest:

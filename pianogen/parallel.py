@@ -5,7 +5,6 @@ that were under way are tried again, each in a process of its own, and the other
 then finds the guilty file of a block. Threads give no such protection.
 """
 
-import multiprocessing
 import os
 import threading
 import time
@@ -16,6 +15,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import joblib
+from joblib.externals.loky.backend import get_context
 
 from pianogen.settings import Settings
 
@@ -79,7 +79,7 @@ def _stream(
     num_workers = min(settings.num_workers, len(blocks))
     if num_workers == 1 and may_die and settings.backend == "loky":
         # joblib would run a single worker in this process.
-        spawn = multiprocessing.get_context("spawn")
+        spawn = get_context("loky")
         with ProcessPoolExecutor(1, spawn, initializer=_end_with, initargs=(os.getpid(),)) as executor:
             for i in hand_out():
                 yield i, executor.submit(function, blocks[i]).result()
@@ -137,7 +137,7 @@ def run_alone(function: Callable[[T], R], block: T) -> R | None:
 
     An exception raised by `function` is raised here.
     """
-    context = multiprocessing.get_context("spawn")
+    context = get_context("loky")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send_result, args=(sender, function, block))
     process.start()

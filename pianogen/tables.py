@@ -155,7 +155,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("num_shared", pa.int32()),  # shingles; 0 where equal hashes speak alone
             ("num_anchors", pa.int32()),  # of them, those that agree on the transposition
             ("semitones", pa.int32()),  # b is a, transposed up by this
-            ("tempo_ratio", pa.float64()),  # seconds of b per second of a
+            ("tempo_ratio", pa.float64()),  # seconds of b per second of a; null: unknown
         ]
     ),
     # One row per performance.

@@ -18,9 +18,7 @@ def when_inputs_change() -> dg.AutomationCondition:
     changed = dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
     )
-    wanted: Any = (
-        changed | dg.AutomationCondition.code_version_changed() | dg.AutomationCondition.newly_missing()
-    )
+    wanted: Any = changed | dg.AutomationCondition.code_version_changed() | dg.AutomationCondition.newly_missing()
     return (
         wanted.since_last_handled()
         & ~dg.AutomationCondition.any_deps_missing()

@@ -57,7 +57,8 @@ def _track(track) -> Track:
     pitch, velocity = notes["pitch"], notes["velocity"]
     if len(pitch) and (pitch.min() < 0 or velocity.min() < 0):
         raise RejectedFileError("invalid_bytes", "a pitch or velocity above 127")
-    order = np.argsort(controls["time"], kind="stable")
+    tick = controls["time"]
+    order = np.argsort(tick, kind="stable") if (tick[1:] < tick[:-1]).any() else slice(None)
     return Track(
         program=track.program,
         is_drum=track.is_drum,
@@ -65,7 +66,7 @@ def _track(track) -> Track:
         velocity=velocity.astype(np.uint8),
         onset_tick=notes["time"],
         duration_tick=notes["duration"],
-        control_tick=controls["time"][order],
+        control_tick=tick[order],
         control_number=controls["number"][order],
         control_value=controls["value"][order],
     )

@@ -1,18 +1,22 @@
 """One parsed file: the rows it gives to each table of the lake, before it has an id."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
 from pianogen.errors import RejectedFileError
-from pianogen.midi.pedal import PEDALS, merge_presses, presses, sounding_offsets
+from pianogen.midi.pedal import PEDALS, SUSTAIN, merge_presses, presses, sounding_offsets
 from pianogen.midi.time import TempoMap
 from pianogen.tables import SCHEMAS
 
 MAX_DURATION_SEC = 12 * 3600
 """Nothing that is played lasts longer; longer files have broken time stamps."""
+
+MAX_TRACKS = 2**15 - 1
+"""Numbers of tracks are 16 bits in the lake."""
 
 PIANO = (21, 108)
 
@@ -54,9 +58,35 @@ class ParsedFile:
         return self.tables["notes"]
 
 
+@functools.cache
 def columns_of(table: str) -> pa.Schema:
     """Schema of a table without `performance_id`."""
     return pa.schema([f for f in SCHEMAS[table] if f.name != "performance_id"])
+
+
+def _table(name: str, column: Mapping[str, np.ndarray | pa.Array]) -> pa.Table:
+    """A table of the lake without `performance_id`; numbers must fit its types."""
+    schema = columns_of(name)
+    return pa.Table.from_arrays([_array(column[field.name], field.type) for field in schema], schema=schema)
+
+
+def _array(values: np.ndarray | pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, pa.Array):
+        return values
+    if pa.types.is_boolean(kind):
+        return pa.array(values, kind)
+    # Around the buffer as it is: pa.array looks at every value, and this runs for every column of every file.
+    buffer = pa.py_buffer(np.ascontiguousarray(values, _DTYPES[kind]))
+    return pa.Array.from_buffers(kind, len(values), [None, buffer])
+
+
+_DTYPES = {
+    pa.int8(): np.int8,
+    pa.uint8(): np.uint8,
+    pa.int16(): np.int16,
+    pa.int32(): np.int32,
+    pa.float64(): np.float64,
+}
 
 
 def build_parsed(
@@ -85,6 +115,8 @@ def build_parsed(
     Raises:
         RejectedFileError: no notes, or times that cannot be.
     """
+    if len(tracks) > MAX_TRACKS:
+        raise RejectedFileError("invalid_bytes", f"{len(tracks)} tracks, more than {MAX_TRACKS}")
     _check_ticks(tracks, tempo, [*time_signatures[:, 0], *(key[0] for key in key_signatures)])
     notes = _notes(tracks, tempo)
     if not notes.num_rows:
@@ -100,19 +132,24 @@ def build_parsed(
         "notes": notes,
         "controls": _controls(tracks, tempo),
         "pedal_presses": _pedal_presses(tracks, tempo, int(end_tick.max())),
-        "tempos": pa.table([tempo.tick, tempo.start_sec, tempo.tempo_qpm], names=columns_of("tempos").names),
-        "time_signatures": pa.table(
-            [time_signatures[:, 0], tempo.seconds(time_signatures[:, 0]), time_signatures[:, 1], time_signatures[:, 2]],
-            names=columns_of("time_signatures").names,
+        "tempos": _table("tempos", {"tick": tempo.tick, "time_sec": tempo.start_sec, "tempo_qpm": tempo.tempo_qpm}),
+        "time_signatures": _table(
+            "time_signatures",
+            {
+                "tick": time_signatures[:, 0],
+                "time_sec": tempo.seconds(time_signatures[:, 0]),
+                "numerator": time_signatures[:, 1],
+                "denominator": time_signatures[:, 2],
+            },
         ),
-        "key_signatures": pa.table(
-            [
-                pa.array([k[0] for k in key_signatures], pa.int32()),
-                tempo.seconds(np.array([k[0] for k in key_signatures], np.int64)),
-                pa.array([k[1] for k in key_signatures], pa.int8()),
-                pa.array([k[2] for k in key_signatures], pa.string()),
-            ],
-            names=columns_of("key_signatures").names,
+        "key_signatures": _table(
+            "key_signatures",
+            {
+                "tick": np.array([k[0] for k in key_signatures], np.int64),
+                "time_sec": tempo.seconds(np.array([k[0] for k in key_signatures], np.int64)),
+                "sharps": np.array([k[1] for k in key_signatures], np.int64),
+                "mode": pa.array([k[2] for k in key_signatures], pa.string()),
+            },
         ),
     }
     return ParsedFile(
@@ -120,7 +157,7 @@ def build_parsed(
         title=title,
         composer=composer,
         ticks_per_quarter=tempo.ticks_per_quarter,
-        tables={name: table.cast(columns_of(name)) for name, table in tables.items()},
+        tables=tables,
         num_tracks=len(tracks),
         num_notes=int((~is_drum).sum()),
         num_drum_notes=int(is_drum.sum()),
@@ -132,10 +169,11 @@ def build_parsed(
 
 def _check_ticks(tracks: Sequence[Track], tempo: TempoMap, signature_tick: Sequence[int]) -> None:
     """Refuse times that a parser's 32 bits could not hold: they come out negative."""
-    tick = [tempo.tick, np.array(signature_tick, np.int64)]
-    for track in tracks:
-        end_tick = track.onset_tick.astype(np.int64) + track.duration_tick
-        tick += [track.onset_tick, track.duration_tick, end_tick, track.control_tick]
+    none = np.empty(0, np.int64)
+    onset_tick = np.concatenate([none, *(track.onset_tick for track in tracks)])
+    duration_tick = np.concatenate([none, *(track.duration_tick for track in tracks)])
+    others = np.concatenate([tempo.tick, np.array(signature_tick, np.int64), *(t.control_tick for t in tracks)])
+    tick = (onset_tick, duration_tick, onset_tick + duration_tick, others)
     first = min(int(part.min(initial=0)) for part in tick)
     last = max(int(part.max(initial=0)) for part in tick)
     if first < 0 or last >= 2**31:
@@ -173,8 +211,7 @@ def _notes(tracks: Sequence[Track], tempo: TempoMap) -> pa.Table:
     column["onset_sec"] = tempo.seconds(onset_tick)
     column["offset_sec"] = tempo.seconds(onset_tick + column["duration_tick"])
     column["sounding_offset_sec"] = _sounding(column, tracks, tempo)
-    names = columns_of("notes").names
-    return pa.table([column[name] for name in names], names=names)
+    return _table("notes", column)
 
 
 def _sounding(column: dict[str, np.ndarray], tracks: Sequence[Track], tempo: TempoMap) -> np.ndarray:
@@ -185,16 +222,15 @@ def _sounding(column: dict[str, np.ndarray], tracks: Sequence[Track], tempo: Tem
     """
     sounding = column["offset_sec"].copy()
     end_tick = int((column["onset_tick"].astype(np.int64) + column["duration_tick"]).max(initial=0))
-    for program in {track.program for track in tracks if not track.is_drum}:
-        held = [
-            presses(track.control_tick[is_sustain], track.control_value[is_sustain], end_tick)
-            for track in tracks
-            if track.program == program and not track.is_drum and (is_sustain := track.control_number == 64).any()
-        ]
-        if held:
-            rows = (column["program"] == program) & ~column["is_drum"]
-            press_sec = tempo.seconds(merge_presses(np.concatenate(held)))
-            sounding[rows] = sounding_offsets(sounding[rows], press_sec)
+    held: dict[int, list[np.ndarray]] = {}
+    for track in tracks:
+        if not track.is_drum and (is_sustain := track.control_number == SUSTAIN).any():
+            found = presses(track.control_tick[is_sustain], track.control_value[is_sustain], end_tick)
+            held.setdefault(track.program, []).append(found)
+    for program, found in held.items():
+        rows = (column["program"] == program) & ~column["is_drum"]
+        press_sec = tempo.seconds(merge_presses(np.concatenate(found)))
+        sounding[rows] = sounding_offsets(sounding[rows], press_sec)
     return sounding
 
 
@@ -208,23 +244,25 @@ def _controls(tracks: Sequence[Track], tempo: TempoMap) -> pa.Table:
         "number": np.concatenate([np.empty(0, np.uint8), *(track.control_number for track in tracks)]),
         "value": np.concatenate([np.empty(0, np.uint8), *(track.control_value for track in tracks)]),
     }
-    return pa.table(column)
+    return _table("controls", column)
 
 
 def _pedal_presses(tracks: Sequence[Track], tempo: TempoMap, end_tick: int) -> pa.Table:
     rows: list[tuple[int, str, np.ndarray]] = []
     for number, track in enumerate(tracks):
-        for controller, pedal in PEDALS.items():
+        for controller in PEDALS.keys() & np.flatnonzero(np.bincount(track.control_number, minlength=1)).tolist():
             chosen = track.control_number == controller
-            if chosen.any():
-                rows.append((number, pedal, presses(track.control_tick[chosen], track.control_value[chosen], end_tick)))
+            held = presses(track.control_tick[chosen], track.control_value[chosen], end_tick)
+            rows.append((number, PEDALS[controller], held))
+    rows.sort(key=lambda row: row[:2])
     sizes = [len(row[2]) for row in rows]
     intervals = tempo.seconds(np.concatenate([np.empty((0, 2), np.int64), *(row[2] for row in rows)]))
-    return pa.table(
+    return _table(
+        "pedal_presses",
         {
             "track": np.repeat(np.array([row[0] for row in rows], np.int16), sizes),
             "pedal": pa.array(np.repeat(np.array([row[1] for row in rows], object), sizes), pa.string()),
             "press_sec": intervals[:, 0],
             "lift_sec": intervals[:, 1],
-        }
+        },
     )

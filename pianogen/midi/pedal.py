@@ -2,7 +2,8 @@
 
 import numpy as np
 
-PEDALS = {64: "sustain", 66: "sostenuto", 67: "soft"}
+SUSTAIN = 64
+PEDALS = {SUSTAIN: "sustain", 66: "sostenuto", 67: "soft"}
 """Controller numbers of the pedals that are up or down."""
 
 DOWN_FROM = 64
