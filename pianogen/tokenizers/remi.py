@@ -105,7 +105,7 @@ def _make_miditok(config: RemiConfig):
     steps = config.positions_per_quarter
     return REMI(
         TokenizerConfig(
-            pitch_range=(config.lowest_pitch, config.highest_pitch + 1),
+            pitch_range=(config.lowest_pitch, config.highest_pitch),  # MidiTok counts both in
             num_velocities=config.num_velocities,
             beat_res={(0, 4): steps, (4, 12): steps // 2},
             special_tokens=["PAD", "BOS", "EOS"],

@@ -98,7 +98,7 @@ def columns_of(path: Path) -> NoteColumns:
 def test_ids_of_real_files_are_miditoks_own(real_files):
     reference = REMI(
         TokenizerConfig(
-            pitch_range=(21, 109),
+            pitch_range=(21, 108),
             num_velocities=32,
             beat_res={(0, 4): 8, (4, 12): 4},
             special_tokens=["PAD", "BOS", "EOS"],
