@@ -137,7 +137,7 @@ def run_alone(function: Callable[[T], R], block: T) -> R | None:
 
     An exception raised by `function` is raised here.
     """
-    context = get_context("loky")
+    context: Any = get_context("loky")  # its annotation is of the base class, which has no Process
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_send_result, args=(sender, function, block))
     process.start()
