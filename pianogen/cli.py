@@ -171,6 +171,8 @@ def ingest(
             f"{dataset.name}: {info['num_files']} files, {info['num_performances']} performances, "
             f"{info['num_rejections']} rejections"
         )
+    if not dry_run:
+        _publish(settings)
 
 
 @app.command(epilog="Example: pianogen dedupe ~/music --out pairs.csv")
@@ -233,6 +235,7 @@ def _dedupe_lake(settings: Settings) -> None:
     typer.echo(f"pairs: {', '.join(f'{n} {relation}' for relation, n in pairs.items()) or 'none'}")
     typer.echo(f"clusters: {clusters['num_clusters']}, the largest of {clusters['largest']}")
     typer.echo(f"splits: {', '.join(f'{n} {split}' for split, n in splits.items())}")
+    _publish(settings)
     typer.echo(f"gate: passed, certificate {require_clean(lake)}")
 
 
@@ -316,12 +319,19 @@ def evaluate(experiment: Experiment, config: Config = None) -> None:
     _print_rows(rows.select(["experiment", "bits_per_note", "bits_per_second", "nll", "num_test_notes"]), Format.table)
 
 
-def _published(settings: Settings, query: str, name: str | None = None) -> pa.Table:
-    """Rows of the warehouse, brought up to date first."""
+def _publish(settings: Settings) -> None:
+    """Bring the warehouse up to date, so that `pianogen sql` sees what a command did."""
     from pianogen.lake import Lake
-    from pianogen.warehouse import open_warehouse, publish_warehouse
+    from pianogen.warehouse import publish_warehouse
 
     publish_warehouse(Lake(settings.lake), settings.runs, settings.sql, settings.warehouse)
+
+
+def _published(settings: Settings, query: str, name: str | None = None) -> pa.Table:
+    """Rows of the warehouse, brought up to date first."""
+    from pianogen.warehouse import open_warehouse
+
+    _publish(settings)
     with open_warehouse(settings.warehouse) as connection:
         if name is not None:
             connection.execute("set variable name = ?", [name])

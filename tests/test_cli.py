@@ -133,6 +133,7 @@ def test_the_whole_way_by_hand(tmp_path):
     code, said = pianogen("ingest", project=project)
     assert "scores: 30 files, 30 performances, 0 rejections" in said
     assert pianogen("ingest", "--dry-run", project=project)[1].startswith("scores: 30 files, 0 to parse")
+    assert pianogen("sql", "select count(*) as n from files", "--format", "csv", project=project) == (0, "n\n30\n")
     code, said = pianogen("dedupe", project=project)
     assert "gate: passed, certificate" in said
     code, said = pianogen("tokenize", "tiny", project=project)
