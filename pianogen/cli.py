@@ -395,10 +395,10 @@ def main() -> None:
     try:
         app()
     except errors.RejectedFileError as error:
-        err.print(Text(f"error: the file is rejected: {error}"))
+        err.print(Text(f"error: the file is rejected: {error}"), soft_wrap=True)
         sys.exit(1)
     except errors.PianogenError as error:
-        err.print(Text(f"error: {error}"))
+        err.print(Text(f"error: {error}"), soft_wrap=True)
         sys.exit(1)
 
 

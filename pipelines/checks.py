@@ -32,6 +32,7 @@ def _sql_check(path: Path) -> dg.AssetChecksDefinition:
         listed = violations.slice(0, SHOWN).to_pylist()
         return dg.AssetCheckResult(
             passed=violations.num_rows == 0,
+            description=f"{violations.num_rows} rows break it, the first: {listed[0]}" if listed else None,
             metadata={"num_violations": violations.num_rows, "violations": dg.MetadataValue.json(_plain(listed))},
         )
 
