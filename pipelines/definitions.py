@@ -6,7 +6,6 @@ from pathlib import Path
 import dagster as dg
 
 from pianogen.settings import load_settings
-from pipelines import assets as _assets  # noqa: F401
 from pipelines import automation, checks
 from pipelines.assets import dedupe, evaluation, ingest, report, shards, splits, statistics, training
 from pipelines.partitions import dataset_partitions, experiment_partitions

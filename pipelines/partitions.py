@@ -6,6 +6,7 @@ import dagster as dg
 
 from pianogen.catalogue import load_catalogue
 from pianogen.settings import Settings
+from pianogen.training.experiment import list_experiments
 
 
 def dataset_partitions(settings: Settings) -> dg.StaticPartitionsDefinition:
@@ -15,4 +16,4 @@ def dataset_partitions(settings: Settings) -> dg.StaticPartitionsDefinition:
 
 def experiment_partitions(folder: Path) -> dg.StaticPartitionsDefinition:
     """One partition for each file `experiments/<name>.yaml`."""
-    return dg.StaticPartitionsDefinition(sorted(path.stem for path in folder.glob("*.yaml")))
+    return dg.StaticPartitionsDefinition(list(list_experiments(folder)))
