@@ -3,6 +3,7 @@
     PianogenError
     ├── SettingsError          pianogen.toml, or an experiment file, is wrong
     ├── RejectedFileError      a file is not a performance; carries stage and reason
+    ├── WorkerDiedError        a worker process died where none may
     ├── LakeError              a table or block is missing, or does not fit its schema
     ├── ContaminationError     a split did not pass the contamination gate
     ├── ShardError             a shard does not match its manifest, or a model its vocabulary
@@ -19,6 +20,10 @@ class PianogenError(Exception):
 
 class SettingsError(PianogenError):
     """A settings or experiment file is wrong."""
+
+
+class WorkerDiedError(PianogenError):
+    """A worker process died over a block, and again over the same one."""
 
 
 class LakeError(PianogenError):

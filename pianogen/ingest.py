@@ -5,11 +5,10 @@ by one task and keyed by its files' ids, so a new file costs one block. Paths st
 alone (tables `files` and `rejections`): moving a file parses nothing.
 """
 
-import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from pianogen.midi.parsed import ParsedFile, columns_of
 from pianogen.musicxml import parse_musicxml
 from pianogen.settings import Settings
 from pianogen.tables import SCHEMAS
+from pianogen.workers import Died, tell
 
 REASONS = {
     "unreadable": "the file could not be read from disk",
@@ -72,8 +72,8 @@ class _Task:
     key: str
     files: tuple[tuple[str, int, str], ...]
     """file_id, number of files with these bytes, path of one of them."""
-    died: frozenset[str] = frozenset()
-    """Ids of files that are known to end the parser's process."""
+    died: Mapping[str, str] = field(default_factory=dict)
+    """Ids of files that are known to end the parser's process, and how it ended."""
 
 
 class _FileChangedError(Exception):
@@ -165,19 +165,18 @@ def _parse_blocks(tasks: list[_Task], settings: Settings, progress: parallel.Pro
         if progress:
             progress(round(sum(sizes) * done / num_blocks), sum(sizes))
 
-    finished = parallel.map_blocks(_parse_block, tasks, settings, in_files, may_die=True)
-    for task, done in zip(tasks, finished, strict=True):
-        if done is None:
-            died = parallel.deadly_items(_try_file, task.files)
-            without = replace(task, died=frozenset(file_id for file_id, _, _ in died))
-            if parallel.run_alone(_parse_block, without) is None:
-                paths = ", ".join(path for _, _, path in task.files)
-                raise LakeError(f"a worker died over these files, though over none alone; is memory short? {paths}")
+    finished = parallel.guarded_map(_parse_block, tasks, settings, in_files)
+    while dead := [(task, end) for task, end in zip(tasks, finished, strict=True) if isinstance(end, Died)]:
+        tasks = [_without_guilty(task, end) for task, end in dead]
+        finished = parallel.guarded_map(_parse_block, tasks, settings)
 
 
-def _try_file(file: tuple[str, int, str]) -> None:
-    with contextlib.suppress(RejectedFileError):
-        parse_file(Path(file[2]))
+def _without_guilty(task: _Task, end: Died) -> _Task:
+    """The task less the file that the worker had in hand when it died."""
+    guilty = [file_id for file_id, _, _ in task.files if file_id == end.note and file_id not in task.died]
+    if not guilty:
+        raise LakeError(f"{end} over a block of {len(task.files)} files, but in none of them; is memory short?")
+    return replace(task, died={**task.died, guilty[0]: str(end)})
 
 
 def _parse_block(task: _Task) -> bool:
@@ -187,8 +186,9 @@ def _parse_block(task: _Task) -> bool:
     parts: dict[str, list[pa.Table]] = {name: [columns_of(name).empty_table()] for name in EVENT_TABLES}
     for file_id, copies, path in task.files:
         try:
+            tell(file_id)
             if file_id in task.died:
-                raise RejectedFileError("parser_died", "the parser ended its process; the file is malformed")
+                raise RejectedFileError("parser_died", f"{task.died[file_id]} while it was parsed")
             parsed = parse_bytes(_read_listed(Path(path), file_id), Path(path).name)
         except RejectedFileError as error:
             rejected.append((file_id, error.reason, error.detail))

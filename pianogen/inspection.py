@@ -11,6 +11,7 @@ from pianogen.errors import RejectedFileError
 from pianogen.ingest import parse_bytes
 from pianogen.midi.parsed import ParsedFile
 from pianogen.parallel import run_alone
+from pianogen.workers import Died
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
@@ -30,7 +31,8 @@ def inspect_file(path: Path) -> dict[str, Any]:
     else:
         outcome = run_alone(_parse, (data, path.name))
     if not isinstance(outcome, dict):
-        reason, detail = outcome or ("parser_died", "the parser ended its process; the file is malformed")
+        died = isinstance(outcome, Died)
+        reason, detail = ("parser_died", f"{outcome} while it was parsed") if died else outcome
         return {**facts, "reason": reason, "detail": detail, "warnings": [], **dict.fromkeys(_FACTS)}
     return {**facts, "status": "accepted", **outcome}
 

@@ -41,8 +41,8 @@ class Settings:
     experiments: Path
     workers: int = 0
     """Processes for block stages; 0 means one per core."""
-    backend: str = "loky"
-    """joblib backend: `loky` (processes), `threading`, or `ray`."""
+    backend: str = "processes"
+    """`processes`, or one of joblib: `threading`, `ray`."""
     starter: bool = True
     """Ingest the Bach chorales that the music21 package carries."""
     folders: tuple[FolderDataset, ...] = field(default=())
@@ -105,8 +105,8 @@ def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
             plain[key] = values[key]
     if plain.get("workers", 0) < 0:
         raise SettingsError(f"{origin}: workers must be 0 (one per core) or more, found {plain['workers']}")
-    if (backend := plain.get("backend", "loky")) not in ("loky", "threading", "ray"):
-        raise SettingsError(f"{origin}: backend must be loky, threading or ray, found {backend!r}")
+    if (backend := plain.get("backend", "processes")) not in ("processes", "threading", "ray"):
+        raise SettingsError(f"{origin}: backend must be processes, threading or ray, found {backend!r}")
     paths = {}
     for key, default in _PATHS.items():
         value = values.get(key, default)

@@ -41,7 +41,7 @@ def build_definitions(config: Path) -> dg.Definitions:
         resources={"workspace": Workspace(config_path=str(config))},
         loggers={"console": dg.colored_console_logger, "brief": brief_console},
         # A step in a process of its own costs seconds of imports; what is heavy runs in processes of the
-        # library's own, blocks through joblib and training by itself.
+        # library's own, blocks and training in processes of their own.
         executor=dg.in_process_executor,
     )
 

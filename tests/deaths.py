@@ -4,6 +4,11 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
+
+import numpy as np
+
+from pianogen.workers import limited, tell
 
 DEADLY = 13
 
@@ -49,5 +54,47 @@ def process_id(_: int) -> int:
 
 
 def tell_and_wait(_: int) -> None:
-    print(os.getpid(), flush=True)
+    # In one piece: several processes write to the same pipe.
+    os.write(1, f"{os.getpid()}\n".encode())
     time.sleep(60)
+
+
+def tell_and_die(name: str) -> None:
+    tell("something else")
+    tell(name)
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def die_the_first_time(mark: str) -> str:
+    if not Path(mark).exists():
+        Path(mark).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return mark
+
+
+def burn_processor_time(seconds: int) -> None:
+    with limited(seconds, 2**28):
+        while True:
+            pass
+
+
+def take_memory(num_bytes: int) -> int:
+    with limited(10, 2**28):
+        return len(np.ones(num_bytes, np.uint8))
+
+
+def take_memory_unlimited(num_bytes: int) -> int:
+    with limited(10, 2**20):
+        pass
+    return len(np.ones(num_bytes, np.uint8))
+
+
+def raise_unsendable(words: str) -> None:
+    class UnsendableError(Exception):
+        pass
+
+    raise UnsendableError(words)
+
+
+def give_back_a_lock(_: int) -> threading.Lock:
+    return threading.Lock()

@@ -19,7 +19,7 @@ def test_without_a_file_the_defaults_stand_relative_to_the_working_directory(tmp
     assert settings.root == tmp_path
     assert settings.lake == tmp_path / "data/lake"
     assert settings.warehouse == tmp_path / "warehouse/pianogen.duckdb"
-    assert (settings.backend, settings.workers, settings.starter) == ("loky", 0, True)
+    assert (settings.backend, settings.workers, settings.starter) == ("processes", 0, True)
     assert settings.num_workers >= 1
     (custom,) = settings.folders
     assert (custom.name, custom.folder, custom.split) == ("custom", tmp_path / "data/custom", "train")
@@ -84,7 +84,7 @@ def test_no_datasets_is_a_choice(tmp_path):
         ("workers = true", "workers must be int, found True"),
         ("workers = 1.5", "workers must be int, found 1.5"),
         ("workers = -1", "workers must be 0 (one per core) or more, found -1"),
-        ("backend = 'dask'", "backend must be loky, threading or ray, found 'dask'"),
+        ("backend = 'dask'", "backend must be processes, threading or ray, found 'dask'"),
         ("backend = 1", "backend must be str, found 1"),
         ("starter = 'yes'", "starter must be bool, found 'yes'"),
         ("lake = 3", "lake must be a path in quotes, found 3"),

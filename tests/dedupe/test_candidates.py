@@ -172,7 +172,7 @@ def test_pairs_have_the_same_bytes_with_two_workers_and_with_other_file_names(tm
     assert lake.require("duplicate_pairs").info["num_pairs"] == {"edited_copy": 20}
 
     by_two = Lake(tmp_path / "two")
-    compare(by_two, [folder_dataset(folder)], replace(here(tmp_path), workers=2, backend="loky"))
+    compare(by_two, [folder_dataset(folder)], replace(here(tmp_path), workers=2, backend="processes"))
     assert pairs_bytes(by_two) == pairs_bytes(lake)
 
     names = sorted(path.name for path in folder.iterdir())

@@ -28,7 +28,15 @@ def settings(shared_lake, tmp_path):
 def trainers(parent: psutil.Process | None = None) -> list[psutil.Process]:
     """Training processes below a process; below this one without it."""
     children = (parent or psutil.Process()).children(recursive=True)
-    return [child for child in children if "pianogen.train" in " ".join(child.cmdline())]
+    return [child for child in children if "pianogen.train" in command_of(child)]
+
+
+def command_of(process: psutil.Process) -> str:
+    """Its command line; nothing for one that has ended since it was listed."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 @pytest.mark.slow
