@@ -12,7 +12,7 @@ export DAGSTER_HOME := $(CURDIR)
 # Threads of torch that wait do so without burning the core that another one needs.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help run test ui check fast bench lock clean
+.PHONY: help run test ui check fast fuzz bench lock clean
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -24,6 +24,9 @@ test: check ## every check and every test
 
 fast: $(INSTALLED) ## the tests that take seconds
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+
+fuzz: $(INSTALLED) ## damaged MIDI files, a hundred times as many as in `make test`
+	$(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 --hypothesis-profile=fuzz tests/midi/test_fuzz.py
 
 check: $(INSTALLED) ## format, lint, types, structure
 	$(BIN)/ruff format --check .
@@ -37,6 +40,7 @@ ui: $(INSTALLED) ## Dagster at http://127.0.0.1:3000
 
 bench: $(BENCH_INSTALLED) ## speed beside peers, see benchmarks/README.md
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.scale --files 16000
 	$(BIN)/python -m benchmarks.duplicates
 	$(BIN)/python -m benchmarks.lake_formats
 
@@ -61,6 +65,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@echo "compiling the reader of MIDI files, once"
+	@$(BIN)/python -c "from pianogen.midi.read import read_files; read_files([])"
 	@touch $@
 
 $(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)

@@ -1,21 +1,24 @@
-"""Speed of ingest beside other readers of MIDI, in notes a second.
+"""Speed of ingest beside other readers of MIDI, in notes a second and in notes a second of one core.
 
     python -m benchmarks.ingest                 the files in ../shared/data
     python -m benchmarks.ingest FOLDER          every MIDI file below FOLDER
-    python -m benchmarks.ingest --every 1       pretty_midi and mido on every file (minutes), not on every tenth
+    python -m benchmarks.ingest --every 10      the slow readers on one file in ten (all take minutes)
 
-Taken are the MIDI files that pianogen accepts; of the sample, those that pretty_midi reads too. `ingest` is
-the whole stage (`ingest_dataset`): listing, hashing, parsing, tempo map, pedals, all tables as Parquet, the
-start of its worker processes. symusic only decodes, to arrays in ticks. mido gives messages in ticks,
-pretty_midi objects in seconds. What is read before has warmed the page cache. Each reader is told the
-notes that it found itself; notes without an end are left out by some.
+Taken are the MIDI files that pianogen accepts, copied side by side; what is read before has warmed the page
+cache. `ingest` is the whole stage (`ingest_dataset`): listing, hashing, parsing, tempo map, pedals, every
+table as Parquet on the disk, each time into a new lake. Its worker processes are started and warmed once, which is
+timed apart. symusic decodes to arrays in ticks: notes, controls, pedals, bends, tempos, signatures. The others run
+with their defaults: mido gives messages, miditoolkit, pretty_midi and MusPy objects. Each reader is told the notes
+that it found itself. Seconds of a core are those of the process and its workers together.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import os
 import platform
 import random
+import shutil
 import statistics
 import sys
 import tempfile
@@ -26,20 +29,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import miditoolkit
 import mido
+import muspy
 import pretty_midi
+import psutil
 import symusic
 
+from benchmarks.corpus import DEFAULT, accepted_files, load
 from pianogen.catalogue import Dataset
-from pianogen.errors import RejectedFileError
-from pianogen.ingest import MIDI_SUFFIXES, ingest_dataset, parse_file
+from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
 from pianogen.settings import Settings, load_settings
+from pianogen.workers import dismiss_idle
 
-DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 SEED = 2
-REPEATS = 3
-"""Runs of what takes seconds, of which the median counts; the slow readers run once."""
+REPEATS = 7
+"""Runs of what takes seconds, in turn, of which the median counts; the slow readers run once."""
 
 
 @dataclass(frozen=True)
@@ -48,32 +54,24 @@ class Timing:
 
     reader: str
     num_files: int
+    num_refused: int
     num_notes: int
     seconds: float
-
-    @property
-    def notes_per_sec(self) -> float:
-        """Speed by the clock on the wall."""
-        """Notes read in a second."""
-        return self.num_notes / self.seconds
-
-
-def accepted_files(folder: Path) -> tuple[list[Path], int]:
-    """MIDI files that pianogen accepts, and the number of those that it rejects."""
-    found, rejected = [], 0
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in MIDI_SUFFIXES and p.is_file()):
-        try:
-            parse_file(path)
-        except RejectedFileError:
-            rejected += 1
-        else:
-            found.append(path)
-    return found, rejected
+    core_seconds: float
 
 
 def read_with_symusic(path: Path) -> int:
     score: Any = symusic.Score.from_midi(path.read_bytes())
-    return sum(len(track.notes.numpy()["time"]) for track in score.tracks)
+    num_notes = 0
+    for track in score.tracks:
+        num_notes += len(track.notes.numpy()["time"])
+        track.controls.numpy()
+        track.pedals.numpy()
+        track.pitch_bends.numpy()
+    score.tempos.numpy()
+    score.time_signatures.numpy()
+    score.key_signatures.numpy()
+    return num_notes
 
 
 def read_with_mido(path: Path) -> int:
@@ -81,99 +79,128 @@ def read_with_mido(path: Path) -> int:
     return sum(message.type == "note_on" and message.velocity > 0 for track in midi.tracks for message in track)
 
 
+def read_with_miditoolkit(path: Path) -> int:
+    return sum(len(instrument.notes) for instrument in miditoolkit.MidiFile(str(path)).instruments)
+
+
 def read_with_pretty_midi(path: Path) -> int:
-    midi = pretty_midi.PrettyMIDI(str(path))
-    return sum(len(instrument.notes) for instrument in midi.instruments)
+    return sum(len(instrument.notes) for instrument in pretty_midi.PrettyMIDI(str(path)).instruments)
 
 
-def time_reader(name: str, read: Callable[[Path], int], files: Sequence[Path], repeats: int) -> Timing:
-    seconds, num_notes = [], 0
-    for _ in range(repeats):
-        start = time.perf_counter()
-        num_notes = sum(read(path) for path in files)
-        seconds.append(time.perf_counter() - start)
-    return Timing(name, len(files), num_notes, statistics.median(seconds))
+def read_with_muspy(path: Path) -> int:
+    return sum(len(track.notes) for track in muspy.read_midi(str(path)).tracks)
 
 
-def time_ingest(files: Sequence[Path], settings: Settings) -> Timing:
-    """The whole stage, each time into a new lake."""
-    seconds, num_notes = [], 0
-    with tempfile.TemporaryDirectory(prefix="benchmark-ingest-") as name:
-        folder = Path(name, "files")
-        folder.mkdir()
-        for i, path in enumerate(files):
-            (folder / f"{i:06d}{path.suffix}").symlink_to(path)
-        for repeat in range(REPEATS):
-            lake = Lake(Path(name, f"lake_{repeat}"))
-            start = time.perf_counter()
-            info = ingest_dataset(lake, Dataset(name="files", title="Files", folder=folder), settings).info
-            seconds.append(time.perf_counter() - start)
-            assert info["num_performances"] == len(files)
-            num_notes = lake.read("notes", ["pitch"]).num_rows
-    processes = f"{settings.workers} process{'es' if settings.workers > 1 else ''}"
-    return Timing(f"pianogen ingest to Parquet, {processes}", len(files), num_notes, statistics.median(seconds))
+def core_seconds() -> float:
+    """Processor time of this process and those below it so far."""
+    total = 0.0
+    process = psutil.Process()
+    for one in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total
 
 
-def both_read(files: Sequence[Path]) -> list[Path]:
-    """Files that pretty_midi and mido read."""
-    found = []
+def time_reader(name: str, read: Callable[[Path], int], files: Sequence[Path]) -> Timing:
+    num_notes = num_refused = 0
+    start, core = time.perf_counter(), core_seconds()
     for path in files:
         try:
-            read_with_pretty_midi(path)
-            read_with_mido(path)
-        except Exception as error:  # each has errors of its own
-            print(f"left out, as pretty_midi or mido refuses it: {path.name}: {type(error).__name__}: {error}")
-        else:
-            found.append(path)
-    return found
+            num_notes += read(path)
+        except Exception:  # each has errors of its own
+            num_refused += 1
+    return Timing(name, len(files), num_refused, num_notes, time.perf_counter() - start, core_seconds() - core)
+
+
+def time_ingest(folder: Path, num_files: int, settings: Settings) -> Timing:
+    """The whole stage, into a new lake."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-lake-") as name:
+        lake = Lake(Path(name))
+        start, core = time.perf_counter(), core_seconds()
+        info = ingest_dataset(lake, Dataset(name="files", title="Files", folder=folder), settings).info
+        seconds, cores = time.perf_counter() - start, core_seconds() - core
+        assert info["num_performances"] == num_files
+        num_notes = lake.read("notes", ["pitch"]).num_rows
+    processes = f"{settings.workers} process{'es' if settings.workers > 1 else ''}"
+    return Timing(f"pianogen ingest to Parquet, {processes}", num_files, 0, num_notes, seconds, cores)
+
+
+def median_of(timings: Sequence[Timing]) -> Timing:
+    seconds = statistics.median(t.seconds for t in timings)
+    return replace(timings[0], seconds=seconds, core_seconds=statistics.median(t.core_seconds for t in timings))
 
 
 def print_table(timings: Sequence[Timing]) -> None:
-    base = timings[-1].notes_per_sec
-    print("| reader | files | notes | seconds | notes/s | times pretty_midi |\n|---|---|---|---|---|---|")
+    rates = {t.reader: t.num_notes / t.core_seconds for t in timings}
+    compared = ("symusic, to arrays", "pretty_midi", "MusPy")
+    print(
+        "| reader | files | refused | notes | seconds | notes/s | notes/core-second | "
+        + " | ".join(f"x {name.split(',')[0]}" for name in compared)
+        + " |\n|---|---|---|---|---|---|---|---|---|---|"
+    )
     for t in timings:
+        ratios = " | ".join(f"{rates[t.reader] / rates[name]:.2f}" for name in compared)
         print(
-            f"| {t.reader} | {t.num_files:,} | {t.num_notes:,} | {t.seconds:.2f} | {t.notes_per_sec:,.0f} "
-            f"| {t.notes_per_sec / base:.1f} |"
+            f"| {t.reader} | {t.num_files:,} | {t.num_refused} | {t.num_notes:,} | {t.seconds:.2f} "
+            f"| {t.num_notes / t.seconds:,.0f} | {rates[t.reader]:,.0f} | {ratios} |"
         )
-
-
-def load() -> str:
-    return " ".join(f"{x:.1f}" for x in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="MIDI files (default: ../shared/data)")
-    parser.add_argument("--every", type=int, default=10, help="pretty_midi and mido read one file in this many")
+    parser.add_argument("--every", type=int, default=1, help="the slow readers read one file in this many")
     args = parser.parse_args()
     folder = args.folder or DEFAULT
     if not folder.is_dir():
         print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.ingest FOLDER")
         sys.exit(1 if args.folder else 0)
-    names = ("symusic", "mido", "pretty_midi", "pyarrow")
+    names = ("symusic", "mido", "miditoolkit", "pretty_midi", "muspy", "pyarrow", "numba")
     print(f"Python {platform.python_version()},", ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names))
-    files, num_rejected = accepted_files(folder)
-    if not files:
+    originals, num_rejected = accepted_files(folder)
+    if not originals:
         sys.exit(f"{folder}: no MIDI file that pianogen accepts below it")
-    # pretty_midi warns of what it repairs.
+    # The slow readers warn of what they repair.
     warnings.simplefilter("ignore")
-    sample = both_read(sorted(random.Random(SEED).sample(files, max(1, len(files) // args.every))))
-    print(
-        f"{len(files):,} files that pianogen accepts ({num_rejected} rejected); pretty_midi and mido are timed on "
-        f"{len(sample):,} of them; {os.cpu_count()} cores, load before: {load()}\n"
-    )
-    settings = load_settings()
-    slow = [
-        time_reader(f"{name}, defaults", read, sample, repeats=1)
-        for name, read in (("mido", read_with_mido), ("pretty_midi", read_with_pretty_midi))
-    ]
-    fast = [
-        time_reader("symusic, to arrays", read_with_symusic, files, REPEATS),
-        *(time_ingest(files, replace(settings, workers=n)) for n in (1, 2)),
-    ]
+    with tempfile.TemporaryDirectory(prefix="benchmark-ingest-") as name:
+        files = [Path(name, f"{i:06d}{path.suffix}") for i, path in enumerate(originals)]
+        for path, copy in zip(originals, files, strict=True):
+            shutil.copy(path, copy)
+        sample = sorted(random.Random(SEED).sample(files, max(1, len(files) // args.every)))
+        print(
+            f"{len(files):,} files that pianogen accepts ({num_rejected} rejected), "
+            f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB; "
+            f"{os.cpu_count()} cores, load before: {load()}\n"
+        )
+        by_workers = [replace(load_settings(), workers=n) for n in (1, 2)]
+        dismiss_idle()
+        first = [time_ingest(Path(name), len(files), settings) for settings in by_workers]
+        runs = [
+            (
+                time_reader("symusic, to arrays", read_with_symusic, files),
+                *(time_ingest(Path(name), len(files), settings) for settings in by_workers),
+            )
+            for _ in range(REPEATS)
+        ]
+        slow = [
+            time_reader(reader, read, sample)
+            for reader, read in (
+                ("mido", read_with_mido),
+                ("miditoolkit", read_with_miditoolkit),
+                ("pretty_midi", read_with_pretty_midi),
+                ("MusPy", read_with_muspy),
+            )
+        ]
+    fast = [median_of(column) for column in zip(*runs, strict=True)]
     print_table([*fast, *slow])
-    print(f"\nload after: {load()}")
+    ratios = sorted(one.seconds / two.seconds for _, one, two in runs)
+    print(
+        f"\nTwo processes do the work of one {statistics.median(ratios):.2f} times as fast "
+        f"({ratios[0]:.2f} to {ratios[-1]:.2f} in {REPEATS} turns). "
+        f"With the start of its workers: {first[0].seconds:.2f} s with one, {first[1].seconds:.2f} s with two."
+    )
+    print(f"load after: {load()}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """Three ways to keep the lake's tables, measured on `notes`: content-keyed Parquet, Delta Lake and Lance.
 
     python -m benchmarks.lake_formats                    seeded synthetic performances
-    python -m benchmarks.lake_formats --midi FOLDER      every MIDI file below FOLDER that symusic can read
+    python -m benchmarks.lake_formats --midi FOLDER      every MIDI file below FOLDER
 
 All three are given the same rows in the same blocks (`content_blocks`, mean 64 performances), as the
-pipeline's workers would hand them over. Parquet is `pianogen.lake` as it stands (zstd level 1, each file
+pipeline's workers would hand them over. Parquet is `pianogen.lake` as it stands (lz4, each file
 synced before it is renamed). Delta Lake and Lance have the defaults of their Python packages and append one
 commit per block; to resume or to add, they first read which performance ids they hold and append the rest.
 Timings are medians of `REPEATS`, with a warm page cache; writing leaves out making the rows.
@@ -33,7 +33,9 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.lake_candidates import FORMATS, Corpus, Format, corpus_from_table
+from pianogen.errors import RejectedFileError
 from pianogen.lake import content_blocks, digest
+from pianogen.reading import parse_file
 from pianogen.tables import SCHEMAS
 
 REPEATS = 3
@@ -85,61 +87,28 @@ def note_rows(performance_id, *, pitch, velocity, onset_tick, duration_tick, sec
         "onset_sec": onset_sec,
         "offset_sec": offset_sec,
         # Pedal down for two seconds at a time, as if changed with the harmony.
-        "sounding_offset_sec": np.maximum(offset_sec, np.ceil(offset_sec / 2) * 2),
+        "held_sec": (np.ceil(offset_sec / 2) * 2 - offset_sec).astype(np.float32),
     }
     return pa.table(columns, schema=SCHEMAS["notes"])
 
 
 def midi_notes(folder: Path, limit: int | None) -> pa.Table:
-    """Rows of `notes` from MIDI files; the pedal is left out, so `sounding_offset_sec` is the note-off."""
-    import symusic
-
+    """Rows of `notes` from MIDI files."""
     parts: dict[str, pa.Table] = {}
     refused = 0
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".mid", ".midi")):
-        data = path.read_bytes()
         try:
-            midi = symusic.Score.from_midi(data)
-            in_seconds = midi.to("second")
-        except Exception:  # any exception is symusic's way of refusing a file
+            notes = parse_file(path).notes
+        except RejectedFileError:
             refused += 1
             continue
-        performance_id = hashlib.sha256(data).hexdigest()[:32]
-        tables = [
-            _track_rows(performance_id, i, *pair)
-            for i, pair in enumerate(zip(midi.tracks, in_seconds.tracks, strict=True))
-        ]
-        rows = pa.concat_tables([SCHEMAS["notes"].empty_table(), *tables])
-        if rows.num_rows:
-            parts[performance_id] = rows.sort_by([("onset_tick", "ascending"), ("pitch", "ascending")])
+        performance_id = hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+        ids = pa.array([performance_id] * notes.num_rows, pa.string())
+        parts[performance_id] = notes.add_column(0, SCHEMAS["notes"].field("performance_id"), ids)
         if len(parts) == limit:
             break
-    print(f"{len(parts):,} performances read below the folder, {refused:,} files refused by symusic")
-    return pa.concat_tables([parts[i] for i in sorted(parts)])
-
-
-def _track_rows(performance_id: str, number: int, track, track_in_seconds) -> pa.Table:
-    ticks, seconds = track.notes.numpy(), track_in_seconds.notes.numpy()
-    num_notes = len(ticks["pitch"])
-    onset_sec = seconds["time"].astype(np.float64)
-    offset_sec = onset_sec + seconds["duration"]
-    columns = {
-        "performance_id": pa.array([performance_id] * num_notes, pa.string()),
-        "track": np.full(num_notes, number, np.int16),
-        "program": np.full(num_notes, track.program, np.uint8),
-        "is_drum": np.full(num_notes, track.is_drum),
-        "pitch": ticks["pitch"].astype(np.uint8),
-        "velocity": ticks["velocity"].astype(np.uint8),
-        "onset_tick": ticks["time"].astype(np.int32),
-        "duration_tick": ticks["duration"].astype(np.int32),
-        "onset_sec": onset_sec,
-        "offset_sec": offset_sec,
-        "sounding_offset_sec": offset_sec,
-    }
-    return pa.table(columns, schema=SCHEMAS["notes"])
-
-
-# Measures: each returns lines of the table, what was measured -> what was found
+    print(f"{len(parts):,} performances read below the folder, {refused:,} files rejected")
+    return pa.concat_tables([SCHEMAS["notes"].empty_table(), *(parts[i] for i in sorted(parts))])
 
 
 @dataclass(frozen=True)

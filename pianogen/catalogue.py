@@ -1,23 +1,24 @@
-"""The datasets at hand: those of `datasets.yaml`, and the folders that the user names.
+"""The datasets that are known, and those at hand: the catalogue's (`datasets.yaml`) and the user's folders.
 
-A dataset is a folder of files. Every file below it counts, but those whose name, or a folder's on the
-way, begins with a dot. Links are followed, each folder once.
+A dataset is a folder of files, or one file of many members. Of a catalogued dataset the files that fit its
+pattern count, whatever else lies beside them; of a user's folder everything counts.
 """
 
-import fnmatch
 import hashlib
 import importlib.util
 import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import resources
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import yaml
+from pianogen.catalogue_entries import Archive, Entry, Fact, load_entries
+from pianogen.chorales import list_members
+from pianogen.errors import RejectedFileError, SettingsError
+from pianogen.folders import Found, hash_file, name_matcher, printable, walk
+from pianogen.settings import FolderDataset, Settings
 
-from pianogen.errors import SettingsError
-from pianogen.settings import Settings
+STARTER = "music21_bach"
+"""The dataset that needs no download."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,70 +29,154 @@ class Dataset:
     title: str
     folder: Path
     pattern: str = "*"
+    """Patterns of file names, with spaces between; case does not count."""
     split: str = "auto"
     """`auto`: clusters decide. A split's name: every file belongs to it."""
+    parts: str = "all"
+    """`all`, or `piano`: of its MIDI files only programs 0-7 without drums are kept."""
     licence: str = "not stated"
+    non_commercial: bool = False
+    """Its licence forbids commercial use."""
     source: str = ""
+    homepage: str = ""
     num_files: int | None = None
     """How many files there should be, where that is known."""
+    published_splits: Mapping[str, int] = field(default_factory=dict)
+    """How many files each split has by the publisher, under the publisher's names."""
+    archives: tuple[Archive, ...] = ()
+    """What to fetch; none where a dataset cannot be fetched from one address."""
+    reader: str = "files"
+    """`files`, or `jsb`: the chorales of one JSON file."""
+    sixteenth_sec: float | None = None
+    """Reader `jsb`: how long a 16th lasts, seconds."""
+    metadata: str | None = None
+    """Name of the metadata reader (see `metadata`)."""
+    roots: tuple[str, ...] = ()
+    """Patterns of the leading folders that the dataset's archive has; they may be missing."""
+    facts: tuple[Fact, ...] = ()
+    """What else is known, each with its source."""
+    follow_links: bool = False
+    """Whether links that leave the folder are followed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
-    """One file of a dataset."""
+    """One file of a dataset, or one member of a file."""
 
-    path: Path
+    path: str
+    """Where it lies; text, since a `Path` costs more than a small file's reading."""
     name: str
-    """Path relative to the dataset's folder with forward slashes; bytes that are not UTF-8 escaped."""
+    """Path relative to the dataset's folder with forward slashes, as `printable` gives it."""
     file_id: str | None
     """SHA-256 of the bytes; None when they could not be read."""
     size_bytes: int
     problem: str = ""
     """Why the bytes could not be read."""
+    data: bytes | None = None
+    """Bytes of a member; None: the file at `path`."""
+    stamp: tuple[int, int, int] | None = None
+    """Size, time of change and number of the file when it was hashed: while they hold, so does `file_id`. None where
+    it had changed so lately that another change could hide behind the same time."""
+    md5: str | None = None
+    """MD5 of the bytes, where the dataset names its files by it."""
 
 
 def load_catalogue(settings: Settings) -> tuple[Dataset, ...]:
     """Every dataset at hand, in the order that decides between twins: the catalogue's, then the user's.
 
-    Raises:
-        SettingsError: two datasets have one name.
+    At hand are the starter, unless it is switched off, the datasets that the settings give a folder, and those
+    that were downloaded.
     """
-    known = yaml.safe_load(resources.files("pianogen").joinpath("datasets.yaml").read_text(encoding="utf-8"))
-    found = [_packaged(name, entry) for name, entry in known.items()] if settings.starter else []
-    for entry in settings.folders:
-        if entry.name in known:
-            raise SettingsError(f"[datasets.{entry.name}]: the catalogue has a dataset of that name; choose another")
-        found.append(
-            Dataset(
-                name=entry.name,
-                title=f"Folder {entry.folder.name}",
-                folder=entry.folder,
-                split=entry.split,
-                licence=entry.licence,
-            )
-        )
-    return tuple(found)
+    named = {entry.name for entry in settings.folders if entry.folder is not None}
+    return tuple(
+        dataset
+        for dataset in known_datasets(settings)
+        if dataset.name in named or (settings.starter if dataset.name == STARTER else _has_files(dataset.folder))
+    )
+
+
+def known_datasets(settings: Settings) -> tuple[Dataset, ...]:
+    """Every dataset of the catalogue, at hand or not, then the user's folders."""
+    said = {entry.name: entry for entry in settings.folders}
+    catalogued = load_entries()
+    known = [_catalogued(entry, settings, said.get(name)) for name, entry in catalogued.items()]
+    return (*known, *(_of_the_user(entry) for name, entry in said.items() if name not in catalogued))
 
 
 def find_dataset(settings: Settings, name: str) -> Dataset:
-    """The dataset of that name.
+    """The dataset of that name, at hand or not.
 
     Raises:
         SettingsError: there is none.
     """
-    catalogue = load_catalogue(settings)
-    for dataset in catalogue:
+    known = known_datasets(settings)
+    for dataset in known:
         if dataset.name == name:
             return dataset
-    raise SettingsError(f"dataset {name!r} is not known; known: {', '.join(d.name for d in catalogue)}")
+    raise SettingsError(
+        f"dataset {name!r} is not known; known: {', '.join(d.name for d in known)}; "
+        f"a folder of yours becomes one by [datasets.NAME] in pianogen.toml"
+    )
 
 
-def _packaged(name: str, entry: dict) -> Dataset:
-    spec = importlib.util.find_spec(entry["package"])
+def _catalogued(entry: Entry, settings: Settings, said: FolderDataset | None) -> Dataset:
+    dataset = Dataset(
+        name=entry.name,
+        title=entry.title,
+        folder=_default_folder(entry, settings),
+        pattern=entry.pattern,
+        split=entry.split,
+        parts=entry.parts,
+        licence=entry.value("licence"),
+        non_commercial=entry.non_commercial,
+        source=entry.homepage,
+        homepage=entry.homepage,
+        num_files=entry.value("num_files"),
+        published_splits=entry.value("splits") or {},
+        archives=entry.archives,
+        reader=entry.reader,
+        sixteenth_sec=entry.sixteenth_sec,
+        metadata=entry.metadata,
+        roots=entry.roots,
+        facts=entry.facts,
+    )
+    if said is None:
+        return dataset
+    chosen = {key: getattr(said, key) for key in ("folder", "split", "parts") if getattr(said, key) is not None}
+    return replace(dataset, **chosen, follow_links=said.follow_links)
+
+
+def _of_the_user(said: FolderDataset) -> Dataset:
+    if said.folder is None:
+        raise SettingsError(f'[datasets.{said.name}]: needs folder = "PATH"')
+    return Dataset(
+        name=said.name,
+        title=f"Folder {printable(said.folder.name)}",
+        folder=said.folder,
+        split=said.split or "auto",
+        parts=said.parts or "all",
+        licence=said.licence or "not stated",
+        non_commercial=bool(said.non_commercial),
+        metadata=said.metadata,
+        follow_links=said.follow_links,
+        # Whoever names a reader has that dataset's archive, with or without its leading folder.
+        roots=tuple({r: None for e in load_entries().values() if said.metadata == e.metadata for r in e.roots})
+        if said.metadata
+        else (),
+    )
+
+
+def _default_folder(entry: Entry, settings: Settings) -> Path:
+    if entry.package is None:
+        return settings.raw / entry.name
+    spec = importlib.util.find_spec(entry.package)
     if spec is None or spec.origin is None:
-        raise SettingsError(f"dataset {name!r} needs the package {entry['package']}; install it with pip")
-    fields = {key: entry[key] for key in ("title", "pattern", "split", "licence", "source", "num_files")}
-    return Dataset(name=name, folder=Path(spec.origin).parent / entry["folder"], **fields)
+        raise SettingsError(f"dataset {entry.name!r} needs the package {entry.package}; install it with pip")
+    return Path(spec.origin).parent / (entry.folder or "")
+
+
+def _has_files(folder: Path) -> bool:
+    return any(not found.problem for found in walk(folder))
 
 
 def list_files(dataset: Dataset) -> list[SourceFile]:
@@ -100,61 +185,76 @@ def list_files(dataset: Dataset) -> list[SourceFile]:
     Raises:
         SettingsError: the folder is there and cannot be opened.
     """
-    found = [
-        _source_file(path, printable(path.relative_to(dataset.folder)))
-        for path in _walk(dataset.folder)
-        if fnmatch.fnmatch(path.name, dataset.pattern)
-    ]
-    return sorted(found, key=lambda file: (file.name, os.fsencode(file.path)))
-
-
-def printable(path: Path) -> str:
-    """A path as text that any table and terminal can hold: what is not UTF-8 or a control is escaped."""
-    text = os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
-    return re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match.group()):02x}", text)
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files, and folders that cannot be opened, below `folder`."""
-    seen: set[tuple[int, int]] = set()
-    closed: list[Path] = []
-
-    def note(error: OSError) -> None:
-        if Path(error.filename) != folder:
-            closed.append(Path(error.filename))
-        elif not isinstance(error, FileNotFoundError):
-            # Taken as empty, it would take every performance of the dataset away.
-            raise SettingsError(f"{folder}: the folder of a dataset cannot be opened: {error.strerror}")
-
-    for parent, folders, files in os.walk(folder, followlinks=True, onerror=note):
-        status = Path(parent).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in files if not name.startswith("."))
-    yield from closed
-
-
-def _source_file(path: Path, name: str) -> SourceFile:
-    problem = ""
-    try:
-        # Asked before opening: a named pipe would wait for its writer.
-        if path.is_file():
-            with path.open("rb") as file:
-                file_id = hashlib.file_digest(file, "sha256").hexdigest()
-                return SourceFile(path=path, name=name, file_id=file_id, size_bytes=file.tell())
-        if path.is_dir():
-            problem = "a folder that cannot be opened"
+    files: list[SourceFile] = []
+    for found in _found_files(dataset):
+        if dataset.reader == "jsb" and not found.problem:
+            files += _members(found)
         else:
-            problem = "a link to nowhere" if path.is_symlink() and not path.exists() else "not a regular file"
-    except OSError as error:
-        problem = error.strerror or str(error)
-    return SourceFile(path=path, name=name, file_id=None, size_bytes=0, problem=problem)
+            files.append(_source_file(found, with_md5=dataset.metadata == "lakh"))
+    # A name tells one path from every other, so it alone gives the order.
+    return sorted(files, key=lambda file: file.name)
 
 
-def look_at(folder: Path) -> tuple[str, float]:
+def list_names(dataset: Dataset) -> list[str]:
+    """Names of the files that `list_files` gives, in its order, without reading files of music.
+
+    Raises:
+        SettingsError: the folder is there and cannot be opened.
+    """
+    if dataset.reader != "files":
+        return [file.name for file in list_files(dataset)]
+    return sorted(found.name for found in _found_files(dataset))
+
+
+def _found_files(dataset: Dataset) -> list[Found]:
+    fits = name_matcher(dataset.pattern)
+    return [
+        found
+        for found in walk(dataset.folder, follow_links=dataset.follow_links)
+        # A folder that could not be walked may hide files, whatever its name.
+        if found.is_folder or fits(found.path.rpartition(os.sep)[2])
+    ]
+
+
+def _members(found: Found) -> list[SourceFile]:
+    try:
+        members = list_members(Path(found.path))
+    except RejectedFileError as error:
+        return [SourceFile(path=found.path, name=found.name, file_id=None, size_bytes=0, problem=error.detail)]
+    return [
+        SourceFile(
+            path=found.path,
+            name=f"{found.name}/{printable(member.name)}",
+            file_id=hashlib.sha256(member.data).hexdigest(),
+            size_bytes=len(member.data),
+            data=member.data,
+        )
+        for member in members
+    ]
+
+
+def _source_file(found: Found, *, with_md5: bool) -> SourceFile:
+    problem = found.problem
+    if not problem:
+        try:
+            digests = hash_file(found.path, with_md5=with_md5)
+        except FileNotFoundError:
+            problem = "gone since its folder was listed"
+        except OSError as error:
+            problem = error.strerror or str(error)
+        else:
+            return SourceFile(
+                path=found.path,
+                name=found.name,
+                file_id=digests.sha256,
+                size_bytes=digests.size_bytes,
+                stamp=digests.stamp,
+                md5=digests.md5,
+            )
+    return SourceFile(path=found.path, name=found.name, file_id=None, size_bytes=0, problem=problem)
+
+
+def look_at(folder: Path, *, follow_links: bool = False) -> tuple[str, float]:
     """The state of a folder by names, sizes and times, without reading its files.
 
     Returns:
@@ -162,11 +262,11 @@ def look_at(folder: Path) -> tuple[str, float]:
         (seconds since 1970; 0 without files).
     """
     newest, state = 0.0, hashlib.sha256()
-    for path in sorted(_walk(folder)):
+    for found in sorted(walk(folder, follow_links=follow_links), key=lambda found: found.name):
         try:
-            status = path.stat()
+            status = Path(found.path).stat()
         except OSError:
             continue  # gone since it was listed: the next look tells
         newest = max(newest, status.st_mtime)
-        state.update(f"{printable(path)}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        state.update(f"{found.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return state.hexdigest()[:32], newest

@@ -2,6 +2,8 @@
 
     PianogenError
     ├── SettingsError          pianogen.toml, or an experiment file, is wrong
+    ├── DownloadError          a dataset could not be fetched from any source
+    ├── ArchiveError           an archive is damaged, or holds what must not be unpacked
     ├── RejectedFileError      a file is not a performance; carries stage and reason
     ├── WorkerDiedError        a worker process died where none may
     ├── LakeError              a table or block is missing, or does not fit its schema
@@ -20,6 +22,14 @@ class PianogenError(Exception):
 
 class SettingsError(PianogenError):
     """A settings or experiment file is wrong."""
+
+
+class DownloadError(PianogenError):
+    """A dataset could not be fetched, from any source."""
+
+
+class ArchiveError(PianogenError):
+    """An archive is damaged, or holds what must not be unpacked."""
 
 
 class WorkerDiedError(PianogenError):

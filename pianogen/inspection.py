@@ -8,9 +8,10 @@ import numpy as np
 
 from pianogen.catalogue import printable
 from pianogen.errors import RejectedFileError
-from pianogen.ingest import parse_bytes
+from pianogen.midi.parse import words_of_mido
 from pianogen.midi.parsed import ParsedFile
 from pianogen.parallel import run_alone
+from pianogen.reading import MAX_FILE_BYTES, cause_of, parse_bytes, reason_of
 from pianogen.workers import Died
 
 
@@ -21,18 +22,21 @@ def inspect_file(path: Path) -> dict[str, Any]:
 
     Returns:
         Always `path`, `status` (accepted or rejected), `reason` and `detail` (null when accepted) and
-        `warnings`; `num_notes`, `duration_sec` and the rest are null when rejected.
+        `warnings`; `num_notes`, `duration_sec` and the rest are null when rejected. Of broken MIDI files
+        the detail says what mido makes of them, too.
     """
     facts: dict[str, Any] = {"path": printable(path), "status": "rejected", "reason": None, "detail": None}
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         outcome = "unreadable", error.strerror or str(error)
     else:
         outcome = run_alone(_parse, (data, path.name))
+    if isinstance(outcome, Died):
+        outcome = reason_of(cause_of(outcome))
     if not isinstance(outcome, dict):
-        died = isinstance(outcome, Died)
-        reason, detail = ("parser_died", f"{outcome} while it was parsed") if died else outcome
+        reason, detail = outcome
         return {**facts, "reason": reason, "detail": detail, "warnings": [], **dict.fromkeys(_FACTS)}
     return {**facts, "status": "accepted", **outcome}
 
@@ -44,6 +48,7 @@ _FACTS = (
     "num_notes",
     "num_drum_notes",
     "num_tracks",
+    "parts",
     "duration_sec",
     "duration_quarters",
     "ticks_per_quarter",
@@ -55,6 +60,7 @@ _FACTS = (
     "key_signatures",
     "num_controls",
     "num_presses",
+    "message_counts",
     "size_bytes",
     "file_id",
 )
@@ -65,6 +71,8 @@ def _parse(file: tuple[bytes, str]) -> dict[str, Any] | tuple[str, str]:
     try:
         parsed = parse_bytes(data, name)
     except RejectedFileError as error:
+        if error.reason in ("truncated", "invalid_bytes"):
+            return error.reason, f"{error.detail} (mido: {words_of_mido(data)})"
         return error.reason, error.detail
     facts = _facts(parsed, data)
     assert set(facts) - {"warnings"} == set(_FACTS)
@@ -84,6 +92,7 @@ def _facts(parsed: ParsedFile, data: bytes) -> dict[str, Any]:
         "num_notes": parsed.num_notes,
         "num_drum_notes": parsed.num_drum_notes,
         "num_tracks": parsed.num_tracks,
+        "parts": parsed.tables["parts"].to_pylist(),
         "duration_sec": round(parsed.duration_sec, 3),
         "duration_quarters": round(parsed.duration_quarters, 3),
         "ticks_per_quarter": parsed.ticks_per_quarter,
@@ -101,6 +110,7 @@ def _facts(parsed: ParsedFile, data: bytes) -> dict[str, Any]:
         "num_presses": {
             row["values"]: row["counts"] for row in parsed.tables["pedal_presses"]["pedal"].value_counts().to_pylist()
         },
+        "message_counts": {row["kind"]: row["num_messages"] for row in parsed.tables["message_counts"].to_pylist()},
         "size_bytes": len(data),
         "file_id": hashlib.sha256(data).hexdigest(),
     }

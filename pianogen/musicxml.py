@@ -126,8 +126,7 @@ def _track(part, warnings: list[str]) -> Track:
                 warnings.append("unpitched: notes without a pitch left out")
     column = np.array(rows, np.int64).reshape(-1, 4)
     return Track(
-        program=0,
-        is_drum=False,
+        name=part.partName,
         pitch=column[:, 2].astype(np.uint8),
         velocity=column[:, 3].astype(np.uint8),
         onset_tick=column[:, 0],

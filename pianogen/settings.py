@@ -5,26 +5,52 @@ working directory. The library reads no environment variable.
 """
 
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from pianogen.catalogue_entries import METADATA_READERS, PARTS, SPLIT_POLICIES, load_entries
 from pianogen.errors import SettingsError
 
 SETTINGS_FILE = "pianogen.toml"
-SPLIT_POLICIES = ("auto", "train", "validation", "test")
+
+_NON_COMMERCIAL = re.compile(r"\b(?:CC|BY)[\s-]+(?:[A-Z]{2}[\s-]+)*NC\b|\bAttribution-NonCommercial\b", re.IGNORECASE)
+"""Names of Creative Commons licences that forbid commercial use: CC BY-NC-SA 4.0, by-nc, CC-BY-NC …"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderDataset:
-    """A folder of music files that the user names."""
+    """What the user says of a dataset: a folder of theirs, or a choice for one of the catalogue.
+
+    None stands for what the catalogue says; for a folder that is not in the catalogue nothing is None but
+    `metadata`.
+    """
 
     name: str
-    folder: Path
-    split: str = "auto"
+    folder: Path | None
+    split: str | None = "auto"
     """`auto`: clusters decide. A split's name: every file of the folder belongs to it."""
-    licence: str = "not stated"
+    parts: str | None = "all"
+    """`all`, or `piano`: programs 0-7 and no drums."""
+    licence: str | None = "not stated"
+    non_commercial: bool | None = False
+    """The licence forbids commercial use; where the file does not say so, the licence's name does."""
+    metadata: str | None = None
+    """Whose layout of metadata the folder has, e.g. `maestro`."""
+    follow_links: bool = False
+    """Whether links that leave the folder are followed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadConfig:
+    """Where archives come from, before the official addresses."""
+
+    mirrors: tuple[str, ...] = ()
+    """Addresses of folders that hold archives under their names; https, http or file."""
+    offline: bool = False
+    """Ask no server, only mirrors on this disk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +65,9 @@ class Settings:
     sql: Path
     """Folder with `views/` and `checks/`."""
     experiments: Path
+    raw: Path = Path("data/raw")
+    """Where downloaded datasets lie, each in a folder of its name."""
+    download: DownloadConfig = DownloadConfig()
     workers: int = 0
     """Processes for block stages; 0 means one per core."""
     backend: str = "processes"
@@ -62,6 +91,7 @@ _PATHS = {
     "report": "data/report",
     "sql": "warehouse",
     "experiments": "experiments",
+    "raw": "data/raw",
 }
 _PLAIN = {"workers": int, "backend": str, "starter": bool}
 
@@ -94,7 +124,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
-    known = {*_PATHS, *_PLAIN, "datasets"}
+    known = {*_PATHS, *_PLAIN, "datasets", "download"}
     if unknown := sorted(set(values) - known):
         raise SettingsError(f"{origin}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}")
     plain = {}
@@ -117,22 +147,54 @@ def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
     if not isinstance(folders, dict):
         raise SettingsError(f"{origin}: [datasets.NAME] tables expected, found {folders!r}")
     datasets = tuple(_folder_dataset(name, table, root, origin) for name, table in folders.items())
-    return Settings(root=root, folders=datasets, **paths, **plain)
+    download = _download_config(values.get("download", {}), origin)
+    return Settings(root=root, folders=datasets, download=download, **paths, **plain)
+
+
+def _download_config(table: Any, origin: str) -> DownloadConfig:
+    where = f"{origin}: [download]"
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where}: a table expected, found {table!r}")
+    allowed = {f.name for f in fields(DownloadConfig)}
+    if unknown := sorted(set(table) - allowed):
+        raise SettingsError(f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(allowed))}")
+    mirrors, offline = table.get("mirrors", []), table.get("offline", False)
+    schemes = ("https://", "http://", "file:///")
+    if not isinstance(mirrors, list) or not all(isinstance(m, str) and m.startswith(schemes) for m in mirrors):
+        raise SettingsError(
+            f"{where}: mirrors must be a list of addresses that begin with {', '.join(schemes)}, found {mirrors!r}"
+        )
+    if type(offline) is not bool:
+        raise SettingsError(f"{where}: offline must be true or false, found {offline!r}")
+    return DownloadConfig(mirrors=tuple(mirrors), offline=offline)
 
 
 def _folder_dataset(name: str, table: Any, root: Path, origin: str) -> FolderDataset:
-    allowed = {f.name for f in fields(FolderDataset)} - {"name"}
     where = f"{origin}: [datasets.{name}]"
     # Dagster shows partition keys in web addresses, where commas and spaces break pages.
     if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-"):
         raise SettingsError(f"{where}: a dataset's name has only a-z, 0-9, _ and -")
-    if not isinstance(table, dict) or not isinstance(table.get("folder"), str):
+    catalogued = name in load_entries()
+    folder = table.get("folder") if isinstance(table, dict) else None
+    if not isinstance(table, dict) or not isinstance(folder, (str, type(None)) if catalogued else str):
         raise SettingsError(f'{where}: needs folder = "PATH"')
+    # Licence and metadata of a catalogued dataset are facts, not choices.
+    allowed = {f.name for f in fields(FolderDataset)} - {
+        "name",
+        *(("licence", "non_commercial", "metadata") if catalogued else ()),
+    }
     if unknown := sorted(set(table) - allowed):
         raise SettingsError(f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(allowed))}")
-    if (split := table.get("split", "auto")) not in SPLIT_POLICIES:
-        raise SettingsError(f"{where}: split must be one of {', '.join(SPLIT_POLICIES)}, found {split!r}")
+    for key, choices in (("split", SPLIT_POLICIES), ("parts", PARTS), ("metadata", METADATA_READERS)):
+        if key in table and table[key] not in choices:
+            raise SettingsError(f"{where}: {key} must be one of {', '.join(choices)}, found {table[key]!r}")
     if not isinstance(licence := table.get("licence", "not stated"), str):
         raise SettingsError(f"{where}: licence must be text in quotes, found {licence!r}")
-    folder = (root / Path(table["folder"]).expanduser()).absolute()
-    return FolderDataset(name=name, folder=folder, split=split, licence=licence)
+    for key in ("follow_links", "non_commercial"):
+        if type(table.get(key, False)) is not bool:
+            raise SettingsError(f"{where}: {key} must be true or false, found {table[key]!r}")
+    unsaid: dict[str, Any] = {"non_commercial": _NON_COMMERCIAL.search(licence) is not None}
+    if catalogued:
+        unsaid = dict.fromkeys(("split", "parts", "licence", "non_commercial"))
+    place = (root / Path(folder).expanduser()).absolute() if folder is not None else None
+    return FolderDataset(name=name, **{**unsaid, **table, "folder": place})

@@ -4,8 +4,9 @@ A shard holds the sequences of one split made from one ingest block, so a new re
 Each is an Arrow IPC file with one row per sequence (`SEQUENCE_SCHEMA`), read through a memory map.
 Sequences begin with BOS and end with EOS. Train alone is transposed.
 
-The manifest (`manifests/shards/<experiment>.json`) carries the versions of datasets and split, the
-certificate of the contamination gate, tokenizer, augmentation, counts, and the SHA-256 of every shard.
+The manifest (`manifests/shards/<experiment>.json`) carries the versions and licences of datasets, the version
+of the split, the certificate of the contamination gate, tokenizer, augmentation, counts, and the SHA-256 of
+every shard.
 """
 
 import hashlib
@@ -22,6 +23,7 @@ from pianogen import contamination, parallel
 from pianogen.augment import AugmentConfig, transpositions_within
 from pianogen.errors import ContaminationError, SettingsError, ShardError
 from pianogen.lake import Lake, Manifest, Stage
+from pianogen.licences import recorded_licences
 from pianogen.midi.columns import from_table
 from pianogen.settings import Settings
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, make_tokenizer
@@ -111,6 +113,7 @@ def build_shards(
     info = {
         "datasets": sorted(there if datasets is None else set(datasets)),
         "dataset_versions": _dataset_versions(lake, datasets),
+        **recorded_licences(lake, datasets),
         "split_version": lake.require("splits").version,
         "certificate": certificate,
         "tokenizer": {**dict(tokenizer), "version": coder.version, "vocab_size": len(coder.vocab)},

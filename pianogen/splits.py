@@ -17,6 +17,7 @@ from pianogen.catalogue import Dataset
 from pianogen.dedupe.clusters import cluster_rows
 from pianogen.errors import LakeError, SettingsError
 from pianogen.lake import Lake, Manifest, Stage
+from pianogen.licences import recorded_licences
 from pianogen.tables import SCHEMAS
 
 STAGE = Stage(
@@ -125,6 +126,7 @@ def assign_splits(lake: Lake, datasets: Sequence[Dataset], config: SplitConfig |
         "num_performances": {split: counts[split] for split in ("train", "validation", "test")},
         "config": asdict(config),
         "pinned": {name: split for name, split in policies if split != "auto"},
+        **recorded_licences(lake),
     }
     manifest = lake.publish(STAGE, [key], info=info)
     _report_contamination(lake, manifest)

@@ -8,6 +8,12 @@ import pyarrow as pa
 
 ID = pa.string()
 
+
+def _schema(columns: list[tuple[str, pa.DataType]]) -> pa.Schema:
+    """Columns without nulls, which are faster to write."""
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
+
+
 SCHEMAS: dict[str, pa.Schema] = {
     # One row per file seen. `path` is relative to the dataset's folder; bytes that are not UTF-8 are escaped.
     "files": pa.schema(
@@ -30,6 +36,46 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("detail", pa.string()),
         ]
     ),
+    # One row per file, by its bytes, that an earlier ingest saw under a path and the current one does not.
+    "removed_files": pa.schema(
+        [
+            ("dataset", pa.string()),
+            ("path", pa.string()),
+            ("file_id", ID),
+            ("performance_id", ID),  # that went with it; null when it had been rejected
+            ("cause", pa.string()),  # removed | changed: other bytes lie under the path now
+        ]
+    ),
+    # One row per file seen: what its dataset's own metadata, or its name, say of it (see metadata/).
+    "sources": pa.schema(
+        [
+            ("dataset", pa.string()),
+            ("path", pa.string()),
+            ("archive_path", pa.string()),  # path without the leading folder that an archive may have
+            ("title", pa.string()),
+            ("composer", pa.string()),
+            ("work", pa.string()),  # the composition as the dataset names it; null where it names none
+            ("performer", pa.string()),
+            ("year", pa.int16()),  # of the performance
+            ("published_split", pa.string()),  # train | validation | test; null: none published
+            ("kind", pa.string()),  # performance | score; null: not known
+            ("version", pa.string()),  # of several of one song, e.g. v2 in POP909, .2 in Lakh's clean subset
+            ("licence", pa.string()),
+            ("non_commercial", pa.bool_()),
+        ]
+    ),
+    # One row per link that metadata name: path RELATION linked_path. The linked file need not be here.
+    "links": pa.schema(
+        [
+            ("dataset", pa.string()),
+            ("path", pa.string()),
+            ("linked_dataset", pa.string()),
+            ("linked_path", pa.string()),  # a sources.archive_path
+            ("relation", pa.string()),  # copy_of | excerpt_of | score_of | version_of
+            ("start_sec", pa.float64()),  # of an excerpt, in the linked file; null: from its beginning
+            ("end_sec", pa.float64()),  # null: to its end
+        ]
+    ),
     # One row per accepted file.
     "performances": pa.schema(
         [
@@ -49,7 +95,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     # One row per key press, sorted by onset, then pitch, then track.
-    "notes": pa.schema(
+    "notes": _schema(
         [
             ("performance_id", ID),
             ("track", pa.int16()),  # in a score: the voice, from the top
@@ -61,14 +107,15 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("duration_tick", pa.int32()),
             ("onset_sec", pa.float64()),
             ("offset_sec", pa.float64()),
-            ("sounding_offset_sec", pa.float64()),
+            ("held_sec", pa.float32()),  # how long the sustain pedal holds it after its note-off
         ]
     ),
     # One row per control change.
-    "controls": pa.schema(
+    "controls": _schema(
         [
             ("performance_id", ID),
             ("track", pa.int16()),
+            ("channel", pa.uint8()),  # 0-15
             ("tick", pa.int32()),
             ("time_sec", pa.float64()),
             ("number", pa.uint8()),
@@ -76,17 +123,18 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     # One row per press of a pedal: sustain (64), sostenuto (66), soft (67).
-    "pedal_presses": pa.schema(
+    "pedal_presses": _schema(
         [
             ("performance_id", ID),
             ("track", pa.int16()),
+            ("channel", pa.uint8()),
             ("pedal", pa.string()),
             ("press_sec", pa.float64()),
             ("lift_sec", pa.float64()),
         ]
     ),
     # One row per tempo change; the first stands at tick 0.
-    "tempos": pa.schema(
+    "tempos": _schema(
         [
             ("performance_id", ID),
             ("tick", pa.int32()),
@@ -95,7 +143,7 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     # One row per time signature.
-    "time_signatures": pa.schema(
+    "time_signatures": _schema(
         [
             ("performance_id", ID),
             ("tick", pa.int32()),
@@ -105,13 +153,33 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
     # One row per key signature.
-    "key_signatures": pa.schema(
+    "key_signatures": _schema(
         [
             ("performance_id", ID),
             ("tick", pa.int32()),
             ("time_sec", pa.float64()),
             ("sharps", pa.int8()),  # negative: flats
             ("mode", pa.string()),  # major | minor
+        ]
+    ),
+    # One row per track and channel that has notes.
+    "parts": pa.schema(
+        [
+            ("performance_id", ID),
+            ("track", pa.int16()),
+            ("channel", pa.uint8()),
+            ("name", pa.string()),  # of the track, as the file says; null: nameless
+            ("program", pa.uint8()),  # of its first note
+            ("is_drum", pa.bool_()),
+            ("num_notes", pa.int32()),
+        ]
+    ),
+    # One row per performance and kind of MIDI message that its file holds; none for scores.
+    "message_counts": _schema(
+        [
+            ("performance_id", ID),
+            ("kind", pa.string()),  # of midi.codes.Kind, in lower case
+            ("num_messages", pa.int32()),
         ]
     ),
     # One row per performance: its exact identities (see dedupe/content_hash.py).
@@ -228,6 +296,10 @@ SCHEMAS: dict[str, pa.Schema] = {
         ]
     ),
 }
+
+
+BULK_TABLES = ("notes", "controls")
+"""The tables that hold nearly all rows: written for speed first, room second."""
 
 
 def empty(table: str) -> pa.Table:

@@ -54,6 +54,8 @@ RUNS = pa.schema(
         ("peak_memory_mb", pa.float64()),
         ("tokens_per_sec", pa.float64()),
         ("dataset_versions", pa.map_(pa.string(), pa.string())),
+        ("licences", pa.map_(pa.string(), pa.string())),
+        ("non_commercial_datasets", pa.list_(pa.string())),
         ("split_version", pa.string()),
         ("shards_version", pa.string()),
         ("certificate", pa.string()),
@@ -90,6 +92,9 @@ MANIFESTS = pa.schema(
 COMMENTS = {
     "files": "One row per file seen.",
     "rejections": "One row per file that is not a performance, with the stage and the reason.",
+    "removed_files": "One row per file, by its bytes, that an earlier ingest saw and the current one does not.",
+    "sources": "One row per file seen: title, composer, published split, licence, as its dataset says.",
+    "links": "One row per link between files that their datasets name. Units: seconds.",
     "performances": "One row per accepted file. Units: ticks, seconds, quarters.",
     "notes": "One row per key press, sorted by onset, pitch and track. Units: ticks, seconds, MIDI numbers.",
     "controls": "One row per control change. Units: ticks, seconds, MIDI numbers.",
@@ -97,6 +102,8 @@ COMMENTS = {
     "tempos": "One row per tempo change. Units: ticks, seconds, quarters per minute.",
     "time_signatures": "One row per time signature. Units: ticks, seconds.",
     "key_signatures": "One row per key signature; sharps are negative for flats. Units: ticks, seconds.",
+    "parts": "One row per performance, track and channel that has notes. Units: notes.",
+    "message_counts": "One row per performance of a MIDI file and kind of message in it. Units: messages.",
     "content_hashes": "One row per performance: its exact identities.",
     "shingles": "One row per performance and shingle kept. Units: seconds, MIDI numbers.",
     "fingerprints": "One row per performance: how its shingles were sampled.",
@@ -250,8 +257,9 @@ def read_runs(runs: Path) -> tuple[pa.Table, pa.Table]:
         if fields.get("status") != "finished":
             continue
         row = {name: fields.get(name) for name in RUNS.names}
-        if isinstance(row["dataset_versions"], dict):
-            row["dataset_versions"] = sorted(row["dataset_versions"].items())
+        for name in ("dataset_versions", "licences"):
+            if isinstance(named := row[name], dict):
+                row[name] = sorted(named.items())
         found.append(_typed([row], RUNS, str(path)))
         log = path.with_name("metrics.jsonl")
         lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ def when_inputs_change() -> dg.AutomationCondition:
     changed = dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.data_version_changed() | dg.AutomationCondition.will_be_requested()
     )
+    there = ~dg.AutomationCondition.missing() | dg.AutomationCondition.will_be_requested()
     wanted: Any = changed | dg.AutomationCondition.code_version_changed() | dg.AutomationCondition.newly_missing()
     return (
         wanted.since_last_handled()
-        & ~dg.AutomationCondition.any_deps_missing()
+        # Not "no partition missing": a dataset that is known and not here is missing for ever.
+        & dg.AutomationCondition.all_deps_match(there)
         & ~dg.AutomationCondition.any_deps_in_progress()
         & ~dg.AutomationCondition.in_progress()
         & dg.AutomationCondition.all_deps_blocking_checks_passed()
@@ -67,21 +70,17 @@ def everything() -> None:
     run_the_whole_graph()
 
 
-def weekly_schedule(datasets: dg.PartitionsDefinition) -> dg.ScheduleDefinition:
-    """Every dataset is read again on Monday mornings; what changed flows on by itself."""
-
-    @dg.schedule(
-        name="weekly_reingestion",
-        cron_schedule="0 4 * * 1",
-        job=reingest,
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-    )
-    def weekly_reingestion(context: dg.ScheduleEvaluationContext):
-        """One run per dataset."""
-        day = context.scheduled_execution_time.strftime("%Y-%m-%d")
-        return [dg.RunRequest(run_key=f"{name}-{day}", partition_key=name) for name in datasets.get_partition_keys()]
-
-    return weekly_reingestion
+@dg.schedule(
+    name="weekly_reingestion",
+    cron_schedule="0 4 * * 1",
+    job=reingest,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Reads every dataset at hand again on Monday mornings; what changed flows on by itself.",
+)
+def weekly_reingestion(context: dg.ScheduleEvaluationContext, workspace: Workspace):
+    """One run per dataset at hand; nothing is downloaded."""
+    day = context.scheduled_execution_time.strftime("%Y-%m-%d")
+    return [dg.RunRequest(run_key=f"{d.name}-{day}", partition_key=d.name) for d in workspace.datasets]
 
 
 @dg.sensor(
@@ -92,24 +91,55 @@ def weekly_schedule(datasets: dg.PartitionsDefinition) -> dg.ScheduleDefinition:
     description="Reads a user's folder again when its files changed and have come to rest.",
 )
 def custom_folders(context: dg.SensorEvaluationContext, workspace: Workspace) -> dg.SensorResult:
-    """One run for each folder of `pianogen.toml` whose files changed since the last one."""
-    from pianogen.catalogue import look_at
+    """One run for each folder of `pianogen.toml` whose files changed since the last one.
 
-    seen = json.loads(context.cursor or "{}")
-    requests, waiting = [], []
-    for folder in workspace.settings.folders:
-        state, newest = look_at(folder.folder)
-        if state == seen.get(folder.name):
+    A folder has come to rest when two looks find it the same and its latest change lies `REST_SEC` back: a file may
+    be given an old time while it is copied, and a slow writer may pause for longer than `REST_SEC`.
+    """
+    from pianogen.catalogue import look_at
+    from pianogen.errors import SettingsError
+
+    cursor = _Looks.read(context.cursor)
+    looks, requests, waiting = _Looks(asked=dict(cursor.asked)), [], []
+    named = {entry.name for entry in workspace.settings.folders}
+    for dataset in workspace.datasets:
+        if dataset.name not in named:
             continue
-        if time.time() - newest < REST_SEC:
-            waiting.append(folder.name)
+        try:
+            state, newest = look_at(dataset.folder, follow_links=dataset.follow_links)
+        except SettingsError as error:
+            context.log.warning(str(error))
             continue
-        seen[folder.name] = state
-        requests.append(dg.RunRequest(partition_key=folder.name))
-    skip = f"still growing: {', '.join(waiting)}" if waiting else "no file changed"
+        looks.last[dataset.name] = state
+        if state == cursor.asked.get(dataset.name):
+            continue
+        # A time in the future says nothing of when the file was written.
+        if state != cursor.last.get(dataset.name) or 0 <= time.time() - newest < REST_SEC:
+            waiting.append(dataset.name)
+            continue
+        looks.asked[dataset.name] = state
+        requests.append(dg.RunRequest(partition_key=dataset.name))
+    skip = f"changed, and may still grow: {', '.join(waiting)}" if waiting else "no file changed"
     return dg.SensorResult(
-        run_requests=requests, cursor=json.dumps(seen), skip_reason=None if requests else dg.SkipReason(skip)
+        run_requests=requests, cursor=looks.written(), skip_reason=None if requests else dg.SkipReason(skip)
     )
+
+
+@dataclass
+class _Looks:
+    """What the sensor saw, by dataset: the state that a run was asked for, and that of the last look."""
+
+    asked: dict[str, str] = field(default_factory=dict)
+    last: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "_Looks":
+        found = json.loads(cursor or "{}")
+        # A cursor of an earlier version knew only what was asked for.
+        return cls(**found) if set(found) == {"asked", "last"} else cls(asked=found)
+
+    def written(self) -> str:
+        return json.dumps({"asked": self.asked, "last": self.last})
 
 
 downstream = dg.AutomationConditionSensorDefinition(

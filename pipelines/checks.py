@@ -6,6 +6,9 @@ import dagster as dg
 
 from pipelines.resources import Workspace
 
+BLOCKING = {"every_file_is_a_performance_or_a_rejection", "every_file_has_one_source"}
+"""What no later stage may build on when it is broken: files got lost, or their licence is not known."""
+
 SHOWN = 20
 """Violations listed on the page of a failed check; the query finds them all."""
 
@@ -20,7 +23,7 @@ def _sql_check(path: Path) -> dg.AssetChecksDefinition:
 
     text = path.read_text(encoding="utf-8")
 
-    @dg.asset_check(asset=path.parent.name, name=path.stem, description=header(text))
+    @dg.asset_check(asset=path.parent.name, name=path.stem, description=header(text), blocking=path.stem in BLOCKING)
     def check(workspace: Workspace) -> dg.AssetCheckResult:
         from pianogen.warehouse import open_warehouse, run_check
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from pianogen.settings import load_settings
 from pipelines import automation, checks
-from pipelines.assets import dedupe, evaluation, ingest, report, shards, splits, statistics, training
+from pipelines.assets import dedupe, download, evaluation, ingest, report, shards, splits, statistics, training
 from pipelines.partitions import dataset_partitions, experiment_partitions
 from pipelines.resources import Workspace
 from pipelines.showing import brief_console
@@ -24,6 +24,7 @@ def build_definitions(config: Path) -> dg.Definitions:
     experiments = experiment_partitions(settings.experiments)
     return dg.Definitions(
         assets=[
+            *download.build(datasets),
             *ingest.build(datasets),
             *dedupe.build(datasets),
             splits.splits,
@@ -36,7 +37,7 @@ def build_definitions(config: Path) -> dg.Definitions:
         ],
         asset_checks=[*checks.sql_checks(settings.sql / "checks"), checks.no_music_stands_in_two_splits],
         jobs=[*automation.ASSET_JOBS, automation.everything],
-        schedules=[automation.weekly_schedule(datasets)],
+        schedules=[automation.weekly_reingestion],
         sensors=[automation.custom_folders, automation.downstream],
         resources={"workspace": Workspace(config_path=str(config))},
         loggers={"console": dg.colored_console_logger, "brief": brief_console},

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import dagster as dg
 
-from pianogen.catalogue import load_catalogue
+from pianogen.catalogue import known_datasets
 from pianogen.settings import Settings
 from pianogen.training.experiment import list_experiments
 
 
 def dataset_partitions(settings: Settings) -> dg.StaticPartitionsDefinition:
-    """One partition for each dataset of the catalogue and of `pianogen.toml`."""
-    return dg.StaticPartitionsDefinition([dataset.name for dataset in load_catalogue(settings)])
+    """One partition for each dataset that is known, so that one can be asked for that is not here yet."""
+    return dg.StaticPartitionsDefinition([dataset.name for dataset in known_datasets(settings)])
 
 
 def experiment_partitions(folder: Path) -> dg.StaticPartitionsDefinition:

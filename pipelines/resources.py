@@ -25,7 +25,7 @@ class Workspace(dg.ConfigurableResource):
         """The lake that the settings name."""
         return Lake(self.settings.lake)
 
-    @cached_property
+    @property
     def datasets(self) -> tuple[Dataset, ...]:
-        """Every dataset at hand."""
+        """Every dataset at hand now: a download brings one while the code stays loaded."""
         return load_catalogue(self.settings)

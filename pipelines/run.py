@@ -21,7 +21,7 @@ TIMED = "{:<46} {:>7.1f} s  {}"
 
 
 def run_everything(instance: dg.DagsterInstance, config: Path, echo: Echo = print) -> bool:
-    """Every dataset, then the corpus, then every experiment, then the report; stops at the first failure.
+    """Every dataset at hand, then the corpus, then every experiment, then the report; stops at the first failure.
 
     Args:
         instance: keeps the runs.
@@ -31,6 +31,8 @@ def run_everything(instance: dg.DagsterInstance, config: Path, echo: Echo = prin
     Returns:
         Whether all of them succeeded.
     """
+    from pianogen.catalogue import load_catalogue
+    from pianogen.settings import load_settings
     from pipelines.definitions import build_definitions
 
     definitions = build_definitions(config)
@@ -41,7 +43,8 @@ def run_everything(instance: dg.DagsterInstance, config: Path, echo: Echo = prin
         return list(partitions_def.get_partition_keys()) if partitions_def else []
 
     steps = [
-        *((reingest.name, name) for name in partitions("performances")),
+        # Of the datasets that are known, those at hand: nothing is downloaded unless asked for.
+        *((reingest.name, dataset.name) for dataset in load_catalogue(load_settings(config))),
         (curate.name, None),
         *((experiment.name, name) for name in partitions("shards")),
         (publish.name, None),

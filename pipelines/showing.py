@@ -2,9 +2,10 @@
 
 import base64
 import logging
+import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 import dagster as dg
 
@@ -14,6 +15,28 @@ from pianogen.lake import Manifest
 def picture(png: bytes, text: str) -> dg.MarkdownMetadataValue:
     """A PNG as metadata that the UI draws in place."""
     return dg.MetadataValue.md(f"![{text}](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+SHOWN = 20
+"""Lines of a list on an asset's page."""
+
+
+def bulleted(lines: Sequence[str]) -> str:
+    """The first lines as a list in Markdown; empty without any."""
+    more = [f"- and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+    return "\n".join([*(f"- {as_text(line)}" for line in lines[:SHOWN]), *more])
+
+
+def md_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows as a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(as_text(cell) for cell in line) + " |" for line in lines)
+
+
+def as_text(value: object) -> str:
+    """A value that Markdown shows as it is: text out of files is data."""
+    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(value))
+    return re.sub(r"([\\`*\[\]<>|&])", lambda found: f"&#{ord(found[0])};", shown)
 
 
 def result(manifest: Manifest, **metadata) -> dg.MaterializeResult:
@@ -53,5 +76,21 @@ def log_progress(context: dg.AssetExecutionContext, what: str, every_sec: float 
         if time.monotonic() - last >= every_sec:
             last = time.monotonic()
             context.log.info(f"{done} of {total} {what}")
+
+    return progress
+
+
+def log_bytes(context: dg.AssetExecutionContext, what: str, every_sec: float = 5) -> Callable[[int, int | None], None]:
+    """A progress callback for downloads: bytes and their rate, in the run's log."""
+    last, before = time.monotonic(), 0
+
+    def progress(done: int, total: int | None) -> None:
+        nonlocal last, before
+        passed = time.monotonic() - last
+        if passed >= every_sec:
+            rate = max(0, done - before) / passed
+            whole = "" if total is None else f" of {total / 1e6:,.1f}"
+            context.log.info(f"{what}: {done / 1e6:,.1f}{whole} MB, {rate / 1e6:,.1f} MB/s")
+            last, before = time.monotonic(), done
 
     return progress

@@ -71,6 +71,7 @@ def settings_in(folder: Path) -> Settings:
         report=folder / "report",
         sql=folder / "sql",
         experiments=folder,
+        raw=folder / "raw",
         workers=1,
     )
 
@@ -194,7 +195,7 @@ def _note_rows(performance_id: str, columns: NoteColumns, sec: float) -> list[di
             "duration_tick": int(duration),
             "onset_sec": onset * sec,
             "offset_sec": (onset + duration) * sec,
-            "sounding_offset_sec": (onset + duration) * sec,
+            "held_sec": 0.0,
         }
         for pitch, velocity, onset, duration in zip(
             columns.pitch, columns.velocity, columns.onset_tick, columns.duration_tick, strict=True

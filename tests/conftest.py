@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from pianogen.lake import Lake
+
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_DATA = PROJECT.parent / "shared" / "data"
 
@@ -16,3 +18,17 @@ def real_data() -> Path:
             "real MIDI files not found: they lie in ../shared/data, and their licences do not allow shipping them"
         )
     return REAL_DATA
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """An empty folder for music."""
+    path = tmp_path / "music"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def lake(tmp_path) -> Lake:
+    """An empty lake beside it."""
+    return Lake(tmp_path / "lake")

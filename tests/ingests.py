@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from builders import midi_bytes, press
+
 from pianogen.catalogue import Dataset
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
@@ -37,6 +39,23 @@ def start_ingest(folder: Path, lake: Path, workers: int = 1, first_on_path: Path
         env=environment,
         start_new_session=True,
     )
+
+
+def write(folder: Path, *names: str, pitch: int = 60) -> None:
+    """Files of one note each, every one other music."""
+    for i, name in enumerate(names):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(midi_bytes(press(pitch, 100 + i)))
+
+
+def counts(info: dict) -> tuple[int, int, int]:
+    return info["num_files"], info["num_performances"], info["num_rejections"]
+
+
+def reasons(lake: Lake) -> dict[str, str]:
+    rejections = lake.read("rejections")
+    return dict(zip(rejections["path"].to_pylist(), rejections["reason"].to_pylist(), strict=True))
 
 
 def files_below(root: Path) -> dict[str, bytes]:

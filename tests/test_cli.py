@@ -32,6 +32,7 @@ def in_a_process(*arguments: object) -> subprocess.CompletedProcess:
 
 COMMANDS = [
     "datasets",
+    "download",
     "inspect",
     "ingest",
     "dedupe",
@@ -111,7 +112,13 @@ def test_dedupe_writes_the_pairs_of_a_folder(tmp_path):
     "arguments, says",
     [
         (["dedupe", "/no/such/folder"], "no such folder"),
-        (["ingest", "nope"], "dataset 'nope' is not known; known: music21_bach, custom"),
+        (["ingest", "nope"], "dataset 'nope' is not known; known: music21_bach, maestro_v3,"),
+        (["ingest", "lakh_full"], "lakh_full is not here (no file in"),
+        (
+            ["ingest", "lakh_full"],
+            "pianogen download lakh_full, or name your copy in pianogen.toml: [datasets.lakh_full]",
+        ),
+        (["ingest", "giantmidi"], "it cannot be fetched from here, only read from a folder of yours: see https://"),
         (["tokenize", "nope"], "no such experiment file"),
         (["datasets", "--config", "nope.toml"], "no such settings file"),
     ],
@@ -124,9 +131,70 @@ def test_what_goes_wrong_is_one_line_that_says_what_to_do(arguments, says):
     assert says in " ".join(done.stderr.split())
 
 
+def test_help_imports_nothing_heavy():
+    heavy = ["pyarrow", "numpy", "numba", "duckdb", "torch", "music21", "requests", "rich.table"]
+    code = f"import pianogen.cli, sys; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_ingest_tells_what_was_rejected_and_removed_and_the_licence(tmp_path):
+    project = Project(tmp_path, num_scores=2)
+    (project.scores / "cut one.mid").write_bytes(b"MThd")
+    (project.scores / "cut two.mid").write_bytes(b"MThd\0")
+    (project.scores / "empty.mid").write_bytes(b"")
+    text = project.config.read_text().replace('folder = "scores"', 'folder = "scores"\nlicence = "CC BY-NC 4.0"')
+    project.config.write_text(text)
+    code, said = pianogen("ingest", "scores", project=project)
+    assert code == 0
+    assert said.splitlines() == [
+        "scores: 5 files, 2 performances, 3 rejections",
+        "  rejected: 2 truncated",
+        "  rejected: 1 empty_file",
+        "  licence: CC BY-NC 4.0: no commercial use, nor of what is derived from it",
+    ]
+    (project.scores / "empty.mid").unlink()
+    code, said = pianogen("ingest", "scores", project=project)
+    assert "  removed or changed: 1 files of earlier ingests" in said
+    query = "select path, cause from removed_files"
+    assert pianogen("sql", query, "--format", "csv", project=project) == (0, "path,cause\nempty.mid,removed\n")
+
+
+def test_ingest_shows_the_first_notes_on_metadata_and_counts_the_others(tmp_path):
+    project = Project(tmp_path, num_scores=2)
+    header = "canonical_composer,canonical_title,split,year,midi_filename\n"
+    rows = [f"A,B,half,2004,{i}.midi\n" for i in range(2)]
+    (project.scores / "maestro-v3.0.0.csv").write_text(header + "".join(rows))
+    text = project.config.read_text().replace('folder = "scores"', 'folder = "scores"\nmetadata = "maestro"')
+    project.config.write_text(text)
+    code, said = pianogen("ingest", "scores", project=project)
+    assert code == 0
+    notes = [line for line in said.splitlines() if line.startswith("  metadata: ")]
+    assert notes
+    assert len(notes) <= 6
+
+
+def test_a_dataset_that_is_here_no_more_is_not_read_as_one_that_lost_its_files(tmp_path):
+    project = Project(tmp_path, num_scores=0)
+    folder = tmp_path / "maestro"
+    folder.mkdir()
+    (folder / "a.midi").write_bytes(midi_bytes(tune(1)))
+    project.config.write_text(f'{project.config.read_text()}[datasets.maestro_v3]\nfolder = "{folder}"\n')
+    _, said = pianogen("ingest", project=project)
+    assert "maestro_v3: 1 files, 1 performances" in said
+    folder.rename(tmp_path / "unmounted")
+    done = in_a_process("ingest", "--config", project.config)
+    assert done.returncode == 1
+    assert "maestro_v3 is not here" in " ".join(done.stderr.split())
+    query = "select count(*) as n from performances"
+    assert pianogen("sql", query, "--format", "csv", project=project) == (0, "n\n1\n")
+
+
 @pytest.mark.slow
 def test_the_whole_way_by_hand(tmp_path):
     project = Project(tmp_path)
+    text = project.config.read_text().replace('folder = "scores"', 'folder = "scores"\nlicence = "CC BY-NC-SA 4.0"')
+    project.config.write_text(text)
     code, said = pianogen("ingest", "--dry-run", project=project)
     assert (code, said.splitlines()) == (0, ["scores: 30 files, 30 to parse", "custom: 0 files, 0 to parse"])
     assert not project.lake.exists()
@@ -145,6 +213,14 @@ def test_the_whole_way_by_hand(tmp_path):
     code, said = pianogen("leaderboard", "--format", "json", project=project)
     (row,) = json.loads(said)
     assert row["experiment"] == "tiny"
+    assert (row["non_commercial"], row["non_commercial_licences"]) == (True, "scores: CC BY-NC-SA 4.0")
+    assert row["licences"] == "custom: not stated + scores: CC BY-NC-SA 4.0"
+    (folder,) = (tmp_path / "data" / "runs" / "tiny").iterdir()
+    manifests = [project.lake / "manifests" / name for name in ("splits/all.json", "shards/tiny.json")]
+    told = [json.loads(path.read_text())["info"] for path in manifests]
+    told += [json.loads((folder / name).read_text()) for name in ("run.json", "best/lineage.json")]
+    assert [one["non_commercial_datasets"] for one in told] == [["scores"]] * 4
+    assert [one["licences"] for one in told] == [{"custom": "not stated", "scores": "CC BY-NC-SA 4.0"}] * 4
     code, said = pianogen("sql", "select count(*) as n from performances", "--format", "csv", project=project)
     assert said == "n\n30\n"
     code, said = pianogen("sql", "select 1 as one, null as none", "--format", "json", project=project)
@@ -155,4 +231,6 @@ def test_the_whole_way_by_hand(tmp_path):
     assert code == 0
     assert symusic.Score(out).note_num() >= 60
     code, said = pianogen("report", project=project)
-    assert said.strip() == str(tmp_path / "data" / "report" / "index.html")
+    page = tmp_path / "data" / "report" / "index.html"
+    assert said.strip() == str(page)
+    assert "non-commercial licence: CC BY-NC-SA 4.0 (scores)" in page.read_text()

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from builders import event, midi_bytes, press, tempo
 
-from pianogen.ingest import REASONS
 from pianogen.inspection import inspect_file
+from pianogen.reading import REASONS
 
 KEYS = {
     "path", "status", "reason", "detail", "warnings", "format", "title", "composer", "num_notes", "num_drum_notes",
     "num_tracks", "duration_sec", "duration_quarters", "ticks_per_quarter", "pitch_range", "velocity_range",
     "programs", "tempo_qpm", "time_signatures", "key_signatures", "num_controls", "num_presses", "size_bytes",
-    "file_id",
+    "file_id", "parts", "message_counts",
 }  # fmt: skip
 
 
@@ -21,7 +21,8 @@ def test_a_performance_is_described_in_json_values(tmp_path):
     path = tmp_path / "a.mid"
     head = tempo(1_000_000) + event(0, 0xFF, 0x58, 4, 3, 2, 24, 8) + event(0, 0xFF, 0x59, 2, 2, 0)
     pedal = event(0, 0xB0, 64, 127) + press(60, velocity=30) + event(0, 0xB0, 64, 0) + tempo(500_000)
-    data = midi_bytes(head + pedal, press(72, 960, velocity=90), press(35, channel=9))
+    left = event(0, 0xFF, 3, 4, *b"left") + press(72, 960, velocity=90)
+    data = midi_bytes(head + pedal, left, press(35, channel=9))
     path.write_bytes(data)
     facts = inspect_file(path)
     assert json.loads(json.dumps(facts)) == facts
@@ -48,6 +49,21 @@ def test_a_performance_is_described_in_json_values(tmp_path):
         "key_signatures": ["+2 major"],
         "num_controls": 2,
         "num_presses": {"sustain": 1},
+        "parts": [
+            {"track": 0, "channel": 0, "name": None, "program": 0, "is_drum": False, "num_notes": 1},
+            {"track": 1, "channel": 0, "name": "left", "program": 0, "is_drum": False, "num_notes": 1},
+            {"track": 2, "channel": 9, "name": None, "program": 0, "is_drum": True, "num_notes": 1},
+        ],
+        "message_counts": {
+            "note_on": 3,
+            "note_off": 3,
+            "control_change": 2,
+            "track_name": 1,
+            "end_of_track": 3,
+            "tempo": 2,
+            "time_signature": 1,
+            "key_signature": 1,
+        },
         "size_bytes": len(data),
         "file_id": hashlib.sha256(data).hexdigest(),
     }
@@ -85,6 +101,34 @@ def test_what_cannot_be_read_is_unreadable(tmp_path, path, detail):
     facts = inspect_file(tmp_path / path)
     assert facts.keys() == KEYS
     assert (facts["status"], facts["reason"], facts["detail"]) == ("rejected", "unreadable", detail)
+
+
+@pytest.mark.parametrize(
+    "data, detail",
+    [
+        (
+            midi_bytes(press(60))[:-5],
+            "a chunk of 13 bytes at byte 22 is cut off by the end of the file "
+            "(mido: the file ends in the middle of a track)",
+        ),
+        (
+            midi_bytes(event(0, 0x90, 60, 200)),
+            "byte 25 is 0xc8, where data up to 0x7f should be (mido: data byte must be in range 0..127)",
+        ),
+        (
+            midi_bytes(b"\xff\xff\xff\xff" + press(60)),
+            "a number of more than 4 bytes in the event at byte 22 (mido: reads it)",
+        ),
+    ],
+)
+def test_of_a_broken_file_mido_gives_a_second_opinion(tmp_path, data, detail):
+    (tmp_path / "a.mid").write_bytes(data)
+    assert inspect_file(tmp_path / "a.mid")["detail"] == detail
+
+
+def test_no_more_is_read_than_a_file_may_have():
+    facts = inspect_file(Path("/dev/zero"))
+    assert (facts["reason"], facts["detail"]) == ("too_large", "more than 64 MiB")
 
 
 def test_a_name_that_is_not_utf_8_is_told_escaped(tmp_path):

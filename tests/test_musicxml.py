@@ -9,9 +9,9 @@ import music21
 import pytest
 
 from pianogen.errors import RejectedFileError
-from pianogen.ingest import parse_file
 from pianogen.musicxml import MAX_XML_BYTES, TICKS_PER_QUARTER, parse_musicxml
 from pianogen.musicxml import _unpacked as unpacked
+from pianogen.reading import parse_file
 
 BACH = Path(music21.__file__).parent / "corpus/bach"
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}

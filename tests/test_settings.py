@@ -72,6 +72,14 @@ def test_every_key_is_read(tmp_path):
     ]
 
 
+def test_a_catalogued_dataset_needs_no_folder_and_what_is_not_said_stays_open(tmp_path):
+    settings = load_settings(write(tmp_path, "[datasets.asap]\nsplit = 'test'\n[datasets.jsb]\nfolder = 'x'\n"))
+    assert [(f.name, f.folder, f.split, f.parts, f.licence) for f in settings.folders] == [
+        ("asap", None, "test", None, None),
+        ("jsb", tmp_path / "x", None, None, None),
+    ]
+
+
 def test_no_datasets_is_a_choice(tmp_path):
     assert load_settings(write(tmp_path, "[datasets]")).folders == ()
 
@@ -79,7 +87,7 @@ def test_no_datasets_is_a_choice(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("laek = 'x'", "unknown key 'laek'; known keys: backend, datasets, experiments, lake,"),
+        ("laek = 'x'", "unknown key 'laek'; known keys: backend, datasets, download, experiments, lake,"),
         ("workers = 'two'", "workers must be int, found 'two'"),
         ("workers = true", "workers must be int, found True"),
         ("workers = 1.5", "workers must be int, found 1.5"),
@@ -97,6 +105,25 @@ def test_no_datasets_is_a_choice(tmp_path):
         ("[datasets.mine]\nfolder = 'x'\nsplit = 'dev'", "[datasets.mine]: split must be one of auto, train,"),
         ("[datasets.mine]\nfolder = 'x'\nsplit = ['test']", "[datasets.mine]: split must be one of auto, train,"),
         ("[datasets.mine]\nfolder = 'x'\nlicence = 4", "[datasets.mine]: licence must be text in quotes, found 4"),
+        (
+            "[datasets.mine]\nfolder = 'x'\nparts = 'left'",
+            "[datasets.mine]: parts must be one of all, piano, found 'left'",
+        ),
+        ("[datasets.mine]\nfolder = 'x'\nmetadata = 'x'", "[datasets.mine]: metadata must be one of asap, giantmidi,"),
+        (
+            "[datasets.mine]\nfolder = 'x'\nfollow_links = 1",
+            "[datasets.mine]: follow_links must be true or false, found 1",
+        ),
+        (
+            "[datasets.mine]\nfolder = 'x'\nnon_commercial = 'no'",
+            "[datasets.mine]: non_commercial must be true or false, found 'no'",
+        ),
+        ("[datasets.jsb]\nnon_commercial = false", "[datasets.jsb]: unknown key 'non_commercial'; known keys: folder,"),
+        (
+            "[datasets.jsb]\nlicence = 'x'",
+            "[datasets.jsb]: unknown key 'licence'; known keys: folder, follow_links, parts,",
+        ),
+        ("[datasets.jsb]\nfolder = 1", '[datasets.jsb]: needs folder = "PATH"'),
         ("[datasets.'My Music']\nfolder = 'x'", "[datasets.My Music]: a dataset's name has only a-z, 0-9, _ and -"),
         ("[datasets.'']\nfolder = 'x'", "[datasets.]: a dataset's name has only a-z, 0-9, _ and -"),
         ("workers =", "not valid TOML: Invalid value (at end of document)"),
@@ -107,6 +134,26 @@ def test_what_is_wrong_is_told_with_file_and_key(tmp_path, text, message):
     path = write(tmp_path, text)
     with pytest.raises(SettingsError, match=re.escape(f"{path}: {message}")):
         load_settings(path)
+
+
+@pytest.mark.parametrize(
+    "said, forbids",
+    [
+        ("licence = 'CC BY-NC-SA 4.0'", True),
+        ("licence = 'cc-by-nc-4.0'", True),
+        ("licence = 'https://creativecommons.org/licenses/by-nc/4.0/'", True),
+        ("licence = 'Creative Commons Attribution-NonCommercial 4.0'", True),
+        ("licence = 'CC BY-SA 4.0'", False),
+        ("licence = 'CC0'", False),
+        ("licence = 'Encoded by NCSA; CC BY 4.0'", False),
+        ("", False),
+        ("licence = 'ours'\nnon_commercial = true", True),
+        ("licence = 'CC BY-NC 4.0'\nnon_commercial = false", False),
+    ],
+)
+def test_a_licence_forbids_commercial_use_by_its_name_unless_the_file_says(tmp_path, said, forbids):
+    (folder,) = load_settings(write(tmp_path, f"[datasets.mine]\nfolder = 'x'\n{said}\n")).folders
+    assert folder.non_commercial is forbids
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):

@@ -11,9 +11,13 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from builders import scale, settings_in
 
+from pianogen.catalogue import Dataset
 from pianogen.errors import LakeError, QueryError
+from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake, Stage
+from pianogen.midi.render import midi_bytes
 from pianogen.statistics import build_statistics
 from pianogen.tables import SCHEMAS
 from pianogen.views import apply_views, header
@@ -42,6 +46,8 @@ RUN = {
     "peak_memory_mb": 900.0,
     "tokens_per_sec": 5000.0,
     "dataset_versions": {"b": "2222", "a": "1111"},
+    "licences": {"b": "CC BY-NC 4.0", "a": "CC0"},
+    "non_commercial_datasets": ["b"],
     "split_version": "s",
     "shards_version": "t",
     "certificate": "c",
@@ -61,7 +67,16 @@ def add_performance(lake: Lake, name: str, *notes: tuple[int, float, float], dat
         "duration_sec": max(offset for *_, offset in notes),
     }
     rows = [
-        {"performance_id": name, "is_drum": False, "pitch": p, "velocity": 64, "onset_sec": on, "offset_sec": off}
+        {
+            "performance_id": name,
+            **dict.fromkeys(("track", "program", "onset_tick", "duration_tick"), 0),
+            "is_drum": False,
+            "pitch": p,
+            "velocity": 64,
+            "onset_sec": on,
+            "offset_sec": off,
+            "held_sec": 0.0,
+        }
         for p, on, off in notes
     ]
     key = f"block-{name}"
@@ -223,6 +238,53 @@ def test_a_block_that_is_gone_or_cut_short_is_named(lake, runs, out, damage):
     assert not out.exists()
 
 
+def test_names_out_of_files_stay_data(tmp_path, runs, out):
+    folder = tmp_path / "music"
+    names = ["it's; drop table files;--.mid", 'say "x".mid', "two\nlines.mid", "=1+1.mid", "</script>.mid", "é 🎹.mid"]
+    folder.mkdir()
+    for name in names:
+        title = name.replace(".mid", "").encode()
+        track = b"\x00\xff\x03" + bytes([len(title)]) + title + b"\x00\x90\x3c\x40\x60\x80\x3c\x00\x00\xff\x2f\x00"
+        header = b"MThd" + (6).to_bytes(4) + b"\x00\x00\x00\x01\x01\xe0"
+        (folder / name.replace("/", "∕")).write_bytes(header + b"MTrk" + len(track).to_bytes(4) + track)
+    (folder / "'); delete from notes;--.mid").write_bytes(b"MThd")
+    lake = Lake(tmp_path / "lake")
+    ingest_dataset(
+        lake, Dataset(name="evil", title="evil", folder=folder, licence='it\'s "ours"'), settings_in(tmp_path)
+    )
+    publish_warehouse(lake, runs, SQL, out)
+    described = query_warehouse(out, "select path, licence from performances_with_sources").to_pylist()
+    assert {row["path"] for row in described} == {name.replace("/", "∕").replace("\n", r"\x0a") for name in names}
+    assert {row["licence"] for row in described} == {'it\'s "ours"'}
+    assert column(out, "select name from parts where name like '%script%'") == ["</script>"]
+    assert column(out, "select path from rejections") == ["'); delete from notes;--.mid"]
+    assert column(out, "select count(*) from sources") == [len(names) + 1]
+    for check in (SQL / "checks" / "performances").glob("*.sql"):
+        with open_warehouse(out) as connection:
+            assert run_check(connection, check.read_text()).num_rows == 0
+
+
+def test_tables_that_ingest_writes_are_published(tmp_path, runs, out):
+    folder = tmp_path / "music"
+    folder.mkdir()
+    (folder / "a.mid").write_bytes(midi_bytes(scale(60, 16)))
+    (folder / "gone.mid").write_bytes(midi_bytes(scale(50, 16)))
+    lake, dataset = Lake(tmp_path / "lake"), Dataset(name="mine", title="mine", folder=folder, licence="CC0")
+    ingest_dataset(lake, dataset, settings_in(tmp_path))
+    (folder / "gone.mid").unlink()
+    ingest_dataset(lake, dataset, settings_in(tmp_path))
+    publish_warehouse(lake, runs, SQL, out)
+    assert query_warehouse(out, "select path, cause from removed_files").to_pylist() == [
+        {"path": "gone.mid", "cause": "removed"}
+    ]
+    assert column(out, "select path from sources") == ["a.mid"]
+    assert column(out, "select num_notes from parts") == [16]
+    assert column(out, "select num_messages from message_kinds where kind = 'note_on'") == [16]
+    assert column(out, "select channel from controls") == []
+    assert column(out, "select channel from pedal_presses") == []
+    assert column(out, "select linked_path from links") == []
+
+
 # Several processes
 
 READER = """
@@ -313,7 +375,11 @@ def test_finished_runs_and_their_metrics_are_tables(lake, runs, out):
     write_run(runs, run_id="still_training", status="running")
     publish_warehouse(lake, runs, SQL, out)
     (run,) = query_warehouse(out, "from runs").to_pylist()
-    assert run == RUN | {"dataset_versions": [("a", "1111"), ("b", "2222")], "validation_nll": 2.0}
+    assert run == RUN | {
+        "dataset_versions": [("a", "1111"), ("b", "2222")],
+        "licences": [("a", "CC0"), ("b", "CC BY-NC 4.0")],
+        "validation_nll": 2.0,
+    }
     metrics = query_warehouse(out, "select run_id, step, split, nll, learning_rate from metrics").to_pylist()
     assert metrics == [
         {"run_id": "0123abcd", "step": 5, "split": "train", "nll": 3.5, "learning_rate": 0.001},

@@ -44,7 +44,8 @@ def dedupe_folder(folder: Path, settings: Settings, progress: parallel.Progress 
         raise SettingsError(f"{folder}: no such folder")
     with tempfile.TemporaryDirectory(prefix="pianogen-dedupe-") as scratch:
         lake = Lake(Path(scratch))
-        dataset = Dataset(name="folder", title=folder.name, folder=folder.absolute())
+        # Links that leave the folder are followed: whoever gathers links from several places wants them compared.
+        dataset = Dataset(name="folder", title=folder.name, folder=folder.absolute(), follow_links=True)
         manifest = ingest_dataset(lake, dataset, settings, progress)
         fingerprint_dataset(lake, dataset.name, settings)
         find_duplicate_pairs(lake)

@@ -18,11 +18,11 @@ from transformers import DynamicCache
 
 from pianogen.errors import RejectedFileError, ShardError
 from pianogen.generation.decoding import DecodingConfig, next_tokens
-from pianogen.ingest import parse_file
 from pianogen.midi.columns import NoteColumns, from_table
 from pianogen.midi.render import DEFAULT_TEMPO_QPM, duration_sec, midi_bytes
 from pianogen.models import load_model
 from pianogen.models.devices import fixed_threads, pick_device
+from pianogen.reading import parse_file
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID, Tokenizer, make_tokenizer
 from pianogen.training.experiment import GenerationConfig
 from pianogen.training.runs import require_run, write_whole

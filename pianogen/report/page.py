@@ -40,11 +40,12 @@ _QUERIES = {
     "leaderboard": """
         select rank, experiment, run_id, model, tokenizer, datasets, context_length, n_layer, n_head, n_embd,
                num_parameters, bits_per_note, bits_per_second, nll, perplexity, num_test_performances,
-               num_test_notes, steps, train_sec, peak_memory_mb, device, data_version, split_version,
+               num_test_notes, steps, train_sec, peak_memory_mb, device, data_version, split_version, licences,
+               non_commercial, non_commercial_licences,
                shards_version, certificate, code_version
         from leaderboard order by rank, experiment, run_id""",
     "runs": """
-        select experiment, run_id, model, tokenizer, datasets, num_parameters
+        select experiment, run_id, model, tokenizer, datasets, num_parameters, licences, non_commercial_datasets
         from runs order by experiment, run_id""",
     "metrics": """
         select experiment, run_id, step, split, nll
@@ -232,8 +233,23 @@ def _runs(rows: dict[str, list[Row]]) -> list[Row]:
             best = min(validation, key=lambda row: (row["nll"], row["step"]))
             text += f" The best validation nll is {best['nll']:.3f} nats per token, at step {best['step']}."
         rank = ranks.get(key, len(ranks))
-        runs.append({**run, "rank": rank, "address": _inline(plots.loss_curve(curve)), "text": text})
+        address, terms = _inline(plots.loss_curve(curve)), _terms(run)
+        runs.append({**run, "rank": rank, "address": address, "text": text, "terms": terms})
     return sorted(runs, key=lambda run: run["rank"])
+
+
+def _terms(run: Row) -> str:
+    """What the licences of a run's training data ask of its model."""
+    if run["licences"] is None:
+        return "licences of its training data not recorded"
+    licences, banned = dict(run["licences"]), run["non_commercial_datasets"] or []
+    if not banned:
+        return f"licences: {'; '.join(f'{name}: {licence}' for name, licence in sorted(licences.items()))}"
+    by_licence: dict[str, list[str]] = {}
+    for name in banned:
+        by_licence.setdefault(licences.get(name, "not stated"), []).append(name)
+    named = "; ".join(f"{licence} ({', '.join(names)})" for licence, names in sorted(by_licence.items()))
+    return f"non-commercial licence: {named}"
 
 
 def _inline(figure: Any) -> str:

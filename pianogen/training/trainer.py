@@ -320,6 +320,9 @@ def _publish(
         "experiment": config.name,
         "run_id": run_id(config, shards.version),
         "dataset_versions": shards.info["dataset_versions"],
+        # Of shards from before they were recorded nothing is known.
+        "licences": shards.info.get("licences"),
+        "non_commercial_datasets": shards.info.get("non_commercial_datasets"),
         "split_version": shards.info["split_version"],
         "shards_version": shards.version,
         "certificate": shards.info["certificate"],

@@ -67,7 +67,16 @@ def leaderboard(workspace: Workspace) -> dg.MaterializeResult:
     publish_warehouse(workspace.lake, settings.runs, settings.sql, settings.warehouse)
     with open_warehouse(settings.warehouse) as connection:
         (version,) = connection.execute("select version from meta").fetchall()[0]
-        shown = ("rank", "experiment", "model", "tokenizer", "bits_per_note", "num_parameters", "train_sec")
+        shown = (
+            "rank",
+            "experiment",
+            "model",
+            "tokenizer",
+            "bits_per_note",
+            "num_parameters",
+            "train_sec",
+            "non_commercial",
+        )
         rows = connection.sql(f"select {', '.join(shown)} from leaderboard order by rank").fetchall()
     lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
     lines += ["| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row) + " |" for row in rows]

@@ -2,34 +2,50 @@
 
 import dagster as dg
 
+from pipelines.automation import when_inputs_change
 from pipelines.resources import Workspace
-from pipelines.showing import log_progress, result
+from pipelines.showing import SHOWN, bulleted, log_progress, md_table, result
 
 
 def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Assets of the stage, partitioned by dataset."""
 
-    @dg.asset(partitions_def=datasets, group_name="corpus", kinds={"parquet"}, pool="lake")
+    @dg.asset(
+        deps=["downloads"],
+        partitions_def=datasets,
+        group_name="corpus",
+        kinds={"parquet"},
+        pool="lake",
+        automation_condition=when_inputs_change(),
+    )
     def performances(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """One row per accepted file, with its notes, pedals, tempos and signatures; the rest are rejections."""
         from pianogen.ingest import ingest_dataset, retire_datasets
+        from pianogen.inventory import licence_text, rejections_by_reason, require_at_hand
 
-        retire_datasets(workspace.lake, [dataset.name for dataset in workspace.datasets])
-        dataset = next(d for d in workspace.datasets if d.name == context.partition_key)
+        dataset = require_at_hand(workspace.settings, context.partition_key)
+        retire_datasets(workspace.lake, [at_hand.name for at_hand in workspace.datasets])
         progress = log_progress(context, f"files of {dataset.name} parsed")
         manifest = ingest_dataset(workspace.lake, dataset, workspace.settings, progress)
-        reasons = workspace.lake.read("rejections", ["dataset", "reason"]).to_pandas()
-        reasons = reasons[reasons.dataset == dataset.name].reason.value_counts()
+        info = manifest.info
+        notes = workspace.lake.require("listing", dataset.name).info["metadata_notes"]
+        if info["non_commercial"]:
+            context.log.warning(f"{dataset.name} may not be used commercially ({info['licence']})")
+        for note in notes[:SHOWN]:
+            context.log.warning(note)
         return result(
             manifest,
-            **{"dagster/row_count": manifest.info["num_performances"]},
-            num_files=manifest.info["num_files"],
-            num_rejections=manifest.info["num_rejections"],
+            **{"dagster/row_count": info["num_performances"]},
+            num_files=info["num_files"],
+            num_rejections=info["num_rejections"],
             rejections_by_reason=dg.MetadataValue.md(
-                "\n".join(["| reason | files |", "|---|---|", *(f"| {r} | {n} |" for r, n in reasons.items())])
+                md_table(("reason", "files"), rejections_by_reason(workspace.lake, dataset.name).items())
             ),
-            licence=dataset.licence,
-            dataset_version=manifest.info["dataset_version"],
+            num_removed=workspace.lake.require("removed", dataset.name).info["num_removed"],
+            licence=licence_text(dataset),
+            non_commercial=info["non_commercial"],
+            metadata_notes=dg.MetadataValue.md(bulleted(notes) or "none"),
+            dataset_version=info["dataset_version"],
         )
 
     return [performances]

@@ -6,7 +6,7 @@ import time
 import dagster as dg
 
 from pipelines.resources import Workspace
-from pipelines.showing import picture
+from pipelines.showing import bulleted, picture
 
 OBSERVE_EVERY_SEC = 5
 """The UI shows about the last hundred observations; the whole curve is in the warehouse."""
@@ -52,10 +52,13 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             "peak_memory_mb",
             "device",
         )
+        licences = [f"{name}: {licence}" for name, licence in (run.get("licences") or {}).items()]
         return dg.MaterializeResult(
             data_version=dg.DataVersion(run["run_id"]),
             metadata={
                 **{key: run[key] for key in shown},
+                "licences": dg.MetadataValue.md(bulleted(licences) or "not recorded"),
+                "non_commercial": bool(run.get("non_commercial_datasets")),
                 "run_folder": dg.MetadataValue.path(str(folder)),
                 "loss_curve": picture(plots.to_png(plots.loss_curve(metrics)), "loss curve"),
             },

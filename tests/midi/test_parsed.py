@@ -37,7 +37,7 @@ def test_the_sustain_pedal_in_one_track_holds_the_notes_of_both_hands():
     right = control(SUSTAIN, 127) + press(72, 480) + control(SUSTAIN, 0, delta=480)
     parsed = parse_midi(midi_bytes(right, press(40, 240)))
     assert column(parsed, "notes", "offset_sec") == [0.25, 0.5]
-    assert column(parsed, "notes", "sounding_offset_sec") == [1.0, 1.0]
+    assert column(parsed, "notes", "held_sec") == [0.75, 0.5]
     assert column(parsed, "pedal_presses", "pedal") == ["sustain"]
 
 
@@ -45,8 +45,8 @@ def test_a_pedal_holds_no_other_instrument_and_no_drum():
     piano = control(SUSTAIN, 127) + press(72, 480) + control(SUSTAIN, 0, delta=480)
     bass = event(0, 0xC1, 33) + press(40, 240, channel=1)
     parsed = parse_midi(midi_bytes(piano, bass, press(35, 120, channel=9)))
-    sounding = dict(zip(column(parsed, "notes", "pitch"), column(parsed, "notes", "sounding_offset_sec"), strict=True))
-    assert sounding == {72: 1.0, 40: 0.25, 35: 0.125}
+    held = dict(zip(column(parsed, "notes", "pitch"), column(parsed, "notes", "held_sec"), strict=True))
+    assert held == {72: 0.5, 40: 0, 35: 0}
     assert (parsed.num_notes, parsed.num_drum_notes) == (2, 1)
 
 
@@ -59,7 +59,7 @@ def test_every_pedal_has_its_presses_and_only_sustain_holds():
         ("soft", 0.5),
         ("sostenuto", 1.0),
     ]
-    assert column(parsed, "notes", "sounding_offset_sec") == [0.5]
+    assert column(parsed, "notes", "held_sec") == [0]
 
 
 def test_every_control_change_is_kept_with_its_time():
@@ -85,8 +85,8 @@ def test_what_is_odd_is_told_with_its_count():
     assert parse_midi(midi_bytes(track + notes)).warnings == (
         "zero_tempo: 1 tempo changes of no duration passed over",
         "invalid_signatures: 2 impossible time or key signatures left out",
-        "notes_off_piano: 2 notes outside pitches 21-108",
         "zero_length_notes: 1 notes end where they begin",
+        "notes_off_piano: 2 notes outside pitches 21-108",
         "drums: 1 notes on the drum channel, not tokenized",
         "other_instruments: programs 40 are taken as piano",
     )
@@ -103,9 +103,19 @@ def test_what_is_odd_is_told_with_its_count():
         press(60, 1, delta=FAR),
     ],
 )
-def test_times_that_do_not_fit_32_bits_are_implausible(late):
-    with pytest.raises(RejectedFileError, match="implausible_time: times from tick -"):
+def test_ticks_that_do_not_fit_31_bits_are_implausible(late):
+    with pytest.raises(
+        RejectedFileError, match=r"implausible_time: an event at tick 2\d{9}; ticks go up to 2147483647"
+    ):
         parse_midi(midi_bytes(press(60) + 9 * late))
+
+
+def test_the_last_tick_that_fits_is_kept():
+    lead = 8 * event(FAR, 0xB0, 1, 1) + event(6, 0xB0, 1, 1)
+    data = midi_bytes(tempo(1) + lead + press(60, 1), ticks_per_quarter=32767)
+    assert column(parse_midi(data), "notes", "onset_tick") == [2**31 - 2]
+    with pytest.raises(RejectedFileError, match="implausible_time: an event at tick 2147483648"):
+        parse_midi(midi_bytes(tempo(1) + lead + press(60, 2), ticks_per_quarter=32767))
 
 
 def test_hours_of_one_note_are_implausible():

@@ -1,11 +1,16 @@
 import datetime
+import json
 import os
+import threading
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from projects import Project, tune
 
+from pianogen.catalogue import look_at
 from pianogen.midi.render import midi_bytes
 from pipelines.automation import REST_SEC, custom_folders
 from pipelines.resources import Workspace
@@ -18,55 +23,138 @@ def project(tmp_path) -> Project:
     return Project(tmp_path, num_scores=3)
 
 
-def look(project: Project, cursor: str | None) -> tuple[list[str], str]:
-    """Partitions that one tick of the sensor asks for, and its new cursor."""
-    with dg.build_sensor_context(
-        cursor=cursor, resources={"workspace": Workspace(config_path=str(project.config))}
-    ) as context:
-        result = custom_folders(context)
-        return [request.partition_key for request in result.run_requests or []], result.cursor
+class Sensor:
+    """The sensor on a real instance, which keeps its cursor from look to look."""
+
+    def __init__(self, project: Project, instance: dg.DagsterInstance) -> None:
+        self.project, self.instance = project, instance
+        self.cursor: str | None = None
+        self.skipped = ""
+
+    def look(self) -> list[str]:
+        """Partitions that one tick asks for."""
+        workspace = Workspace(config_path=str(self.project.config))
+        with dg.build_sensor_context(
+            instance=self.instance, cursor=self.cursor, resources={"workspace": workspace}
+        ) as context:
+            result = custom_folders(context)
+        self.cursor = result.cursor
+        self.skipped = result.skip_reason.skip_message if result.skip_reason else ""
+        return [request.partition_key for request in result.run_requests or []]
 
 
-def at_rest(path) -> None:
+@pytest.fixture
+def sensor(project, monkeypatch) -> Iterator[Sensor]:
+    monkeypatch.chdir(project.root / "dagster")
+    with dg.DagsterInstance.from_config(str(project.root / "dagster")) as instance:
+        yield Sensor(project, instance)
+
+
+def at_rest(path: Path) -> None:
     then = time.time() - REST_SEC - 1
     os.utime(path, (then, then))
 
 
-def test_the_sensor_asks_for_a_folder_once_when_its_files_changed(project):
+def test_the_sensor_asks_for_a_folder_once_when_its_files_changed(project, sensor):
     for path in project.scores.iterdir():
         at_rest(path)
-    first, cursor = look(project, None)
-    assert first == ["scores", "custom"]
-    again, cursor = look(project, cursor)
-    assert again == []
+    assert sensor.look() == []
+    assert sensor.skipped == "changed, and may still grow: scores, custom"
+    assert sensor.look() == ["scores", "custom"]
+    assert sensor.look() == []
+    assert sensor.skipped == "no file changed"
     new = project.custom / "new.mid"
     new.write_bytes(midi_bytes(tune(77)))
     at_rest(new)
-    changed, cursor = look(project, cursor)
-    assert changed == ["custom"]
+    assert [sensor.look(), sensor.look(), sensor.look()] == [[], ["custom"], []]
     new.unlink()
-    removed, cursor = look(project, cursor)
-    assert removed == ["custom"]
+    assert [sensor.look(), sensor.look(), sensor.look()] == [[], ["custom"], []]
 
 
-def test_the_sensor_waits_until_a_file_has_stopped_growing(project):
-    _, cursor = look(project, None)
+def test_the_sensor_waits_until_a_file_has_stopped_growing(project, sensor):
+    for path in project.scores.iterdir():
+        at_rest(path)
+    sensor.look()
+    assert sensor.look() == ["scores", "custom"]
     new = project.custom / "growing.mid"
     new.write_bytes(b"MThd")
-    waiting, cursor = look(project, cursor)
-    assert "custom" not in waiting
+    assert sensor.look() == []
+    assert sensor.look() == [], "the same as before, but written to just now"
+    assert sensor.skipped == "changed, and may still grow: custom"
     at_rest(new)
-    assert "custom" in look(project, cursor)[0]
+    assert [sensor.look(), sensor.look(), sensor.look()] == [[], ["custom"], []]
 
 
-def test_the_schedule_asks_for_every_dataset_once_a_week(project):
+def test_a_file_that_grows_under_an_old_time_is_waited_for(project, sensor):
+    """As a copy that keeps times does: the clock alone would call it finished."""
+    sensor.look()
+    data = midi_bytes(tune(5))
+    new = project.custom / "copied.mid"
+    for end in range(100, len(data), 100):
+        new.write_bytes(data[:end])
+        at_rest(new)
+        assert sensor.look() == []
+    assert sensor.look() == ["custom"]
+
+
+def test_a_file_written_in_pieces_is_asked_for_once_and_whole(project, sensor, monkeypatch):
+    monkeypatch.setattr("pipelines.automation.REST_SEC", 0.6)
+    new, data = project.custom / "slow.mid", midi_bytes(tune(6))
+    sensor.look()
+
+    def write() -> None:
+        with new.open("wb", buffering=0) as file:
+            for start in range(0, len(data), 50):
+                file.write(data[start : start + 50])
+                time.sleep(0.1)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    sizes, end = [], time.monotonic() + 60
+    while not sizes:
+        assert time.monotonic() < end, "the folder was never asked for"
+        if "custom" in sensor.look():
+            sizes.append(new.stat().st_size)
+        time.sleep(0.15)
+    writer.join()
+    assert sizes == [len(data)]
+    assert "custom" not in sensor.look()
+
+
+def test_a_cursor_of_an_earlier_version_is_understood(project, sensor):
+    for path in project.scores.iterdir():
+        at_rest(path)
+    state, _ = look_at(project.scores)
+    sensor.cursor = json.dumps({"scores": state})
+    assert [sensor.look(), sensor.look()] == [[], ["custom"]]
+
+
+def test_a_folder_that_cannot_be_opened_does_not_keep_the_others_waiting(project, sensor):
+    project.scores.rename(project.root / "away")
+    project.scores.write_text("not a folder")
+    assert [sensor.look(), sensor.look()] == [[], ["custom"]]
+
+
+def test_a_catalogued_dataset_of_the_users_folder_is_watched_too(project, sensor):
+    text = project.config.read_text()
+    project.config.write_text(f'{text}[datasets.maestro_v3]\nfolder = "maestro"\n[datasets.asap]\nsplit = "test"\n')
+    (project.root / "maestro").mkdir()
+    sensor.look()
+    assert "maestro_v3" in (asked := sensor.look())
+    assert "asap" not in asked, "named, but neither here nor given a folder"
+
+
+def test_the_schedule_asks_for_every_dataset_at_hand_once_a_week(project):
     from pipelines.definitions import build_definitions
 
     repository = build_definitions(project.config).get_repository_def()
     (schedule,) = repository.schedule_defs
     monday = datetime.datetime(2026, 11, 23, 4, 0, tzinfo=datetime.UTC)
-    context = dg.build_schedule_context(scheduled_execution_time=monday, repository_def=repository)
-    requests = schedule.evaluate_tick(context).run_requests
+    workspace = Workspace(config_path=str(project.config))
+    with dg.build_schedule_context(
+        scheduled_execution_time=monday, repository_def=repository, resources={"workspace": workspace}
+    ) as context:
+        requests = schedule.evaluate_tick(context).run_requests
     assert [(r.partition_key, r.run_key) for r in requests] == [
         ("scores", "scores-2026-11-23"),
         ("custom", "custom-2026-11-23"),

@@ -5,6 +5,9 @@ import dagster as dg
 import pytest
 from projects import PROJECT, Project
 
+from pianogen.catalogue_entries import load_entries
+from pipelines.checks import BLOCKING
+
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
 
 
@@ -30,7 +33,8 @@ def test_the_graph_is_the_one_that_the_documents_draw(defs):
         for key in graph.get_all_asset_keys()
     }
     assert drawn == {
-        "performances": ("corpus", [], True),
+        "downloads": ("corpus", [], True),
+        "performances": ("corpus", ["downloads"], True),
         "fingerprints": ("corpus", ["performances"], True),
         "duplicate_pairs": ("corpus", ["fingerprints"], False),
         "clusters": ("corpus", ["duplicate_pairs"], False),
@@ -48,9 +52,16 @@ def test_the_graph_is_the_one_that_the_documents_draw(defs):
 def test_partitions_are_datasets_and_experiments(defs):
     graph = defs.resolve_asset_graph()
     keys = {
-        name: graph.get(dg.AssetKey(name)).partitions_def.get_partition_keys() for name in ("performances", "shards")
+        name: graph.get(dg.AssetKey(name)).partitions_def.get_partition_keys()
+        for name in ("downloads", "performances", "fingerprints", "shards")
     }
-    assert keys == {"performances": ["scores", "custom"], "shards": ["tiny"]}
+    datasets = [*load_entries(), "scores", "custom"]
+    assert keys == {"downloads": datasets, "performances": datasets, "fingerprints": datasets, "shards": ["tiny"]}
+
+
+def test_no_job_downloads(defs):
+    jobs = [job for job in defs.get_repository_def().get_all_jobs() if not job.name.startswith("__")]
+    assert [job.name for job in jobs if "downloads" in {node.name for node in job.nodes}] == []
 
 
 def test_jobs_schedule_and_sensors_are_there(defs):
@@ -68,7 +79,9 @@ def test_every_check_in_the_warehouse_folder_is_an_asset_check_and_the_gate_bloc
     found = {(key.asset_key.to_user_string(), key.name) for key in graph.asset_check_keys}
     assert found == files | {gate}
     blocking = {(k.asset_key.to_user_string(), k.name) for k in graph.asset_check_keys if graph.get(k).blocking}
-    assert blocking == {gate}
+    accounting = [("performances", name) for name in BLOCKING]
+    assert blocking == {gate, *accounting}
+    assert len(accounting) == 2
 
 
 def test_loading_the_definitions_imports_nothing_heavy():

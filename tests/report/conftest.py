@@ -24,7 +24,8 @@ def new_warehouse(tmp_path: Path) -> Callable[..., Path]:
         with duckdb.connect(str(path)) as connection:
             for table, schema in {**SCHEMAS, "runs": RUNS, "metrics": METRICS}.items():
                 columns = {c.name: [row.get(c.name) for row in tables.get(table, [])] for c in schema}
-                connection.register("rows_to_copy", pa.table(columns, schema=schema))
+                nullable = pa.schema([column.with_nullable(True) for column in schema])
+                connection.register("rows_to_copy", pa.table(columns, schema=nullable))
                 connection.execute(f"create table {table} as select * from rows_to_copy")
                 connection.unregister("rows_to_copy")
             apply_views(connection, VIEWS)

@@ -63,6 +63,8 @@ def run(**columns: Any) -> dict[str, Any]:
         "peak_memory_mb": 900.0,
         "tokens_per_sec": 9000.0,
         "dataset_versions": [("bach", "d0d0d0d0d0d0d0d0")],
+        "licences": [("bach", "CC0")],
+        "non_commercial_datasets": [],
         "split_version": "5417aaaa",
         "shards_version": "54a2d000",
         "certificate": "ce27f1ca",

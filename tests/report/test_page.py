@@ -96,6 +96,33 @@ def test_every_section_shows_its_rows(new_warehouse, tmp_path):
     assert "best validation nll is 2.125 nats per token, at step 20" in pictures[-1]["alt"]
 
 
+@pytest.mark.parametrize(
+    "licences, banned, says",
+    [
+        (
+            [("bach", "CC0"), ("maestro_v3", "CC BY-NC-SA 4.0")],
+            ["maestro_v3"],
+            "trained on bach, maestro_v3, non-commercial licence: CC BY-NC-SA 4.0 (maestro_v3)",
+        ),
+        ([("bach", "CC0")], [], "trained on bach, licences: bach: CC0"),
+        (None, None, "trained on bach, licences of its training data not recorded"),
+    ],
+)
+def test_the_licence_of_the_training_data_stands_on_the_page(new_warehouse, tmp_path, licences, banned, says):
+    names = [name for name, _ in licences or [("bach", "")]]
+    row = run(datasets=names, licences=licences, non_commercial_datasets=banned)
+    page = Page(write_report(new_warehouse(**full(runs=[row])), tmp_path / "report"))
+    assert says in page.text
+    assert ("non-commercial" in page.text) == bool(banned)
+
+
+def test_a_licence_is_text(new_warehouse, tmp_path):
+    row = run(licences=[("bach", HOSTILE)], non_commercial_datasets=["bach"])
+    page = write_report(new_warehouse(**full(runs=[row])), tmp_path / "report")
+    assert HOSTILE not in page.read_text()
+    assert "<img src=x" not in page.read_text()
+
+
 def test_the_leaderboard_ranks_by_bits_per_note_and_sets_per_token_numbers_apart(new_warehouse, tmp_path):
     runs = [run(), run(experiment="better", run_id="bbbb0000"), run(experiment="unevaluated", run_id="cccc0000")]
     # More nats a token but fewer bits a note: longer tokens.

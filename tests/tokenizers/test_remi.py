@@ -88,8 +88,8 @@ def merged(path: Path) -> symusic.Score:
 
 
 def columns_of(path: Path) -> NoteColumns:
-    from pianogen.ingest import parse_file
     from pianogen.midi.columns import from_table
+    from pianogen.reading import parse_file
 
     parsed = parse_file(path)
     return from_table(parsed.tables["notes"], parsed.ticks_per_quarter)

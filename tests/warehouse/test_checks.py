@@ -17,11 +17,15 @@ SOUND = """
         ('a', 'one.mid', 'p1'), ('a', 'two.mid', 'p2'), ('a', 'broken.mid', null), ('b', 'one.mid', 'p3')
     ) as v (dataset, path, performance_id);
     insert into rejections by name select 'a' as dataset, 'broken.mid' as path;
+    insert into sources by name select dataset, path, 'CC0' as licence, false as non_commercial from files;
     insert into performances by name select * from (values
-        ('p1', 'a', 2, 1), ('p2', 'a', 1, 0), ('p3', 'b', 1, 0)
-    ) as v (performance_id, dataset, num_notes, num_drum_notes);
+        ('p1', 'a', 2, 1, 'midi'), ('p2', 'a', 1, 0, 'midi'), ('p3', 'b', 1, 0, 'musicxml')
+    ) as v (performance_id, dataset, num_notes, num_drum_notes, format);
+    insert into message_counts by name select * from (values
+        ('p1', 'note_on', 3), ('p1', 'text', 9), ('p2', 'note_on', 4), ('p2', 'note_on_zero', 4)
+    ) as v (performance_id, kind, num_messages);
     insert into notes by name
-        select *, 0 as track, 0 as onset_tick, 10 as duration_tick, offset_sec as sounding_offset_sec from (values
+        select *, 0 as track, 0 as onset_tick, 10 as duration_tick, 0 as held_sec from (values
             ('p1', 0, 1, 0.0, 1.0, false), ('p1', 127, 127, 1.0, 1.0, false), ('p1', 35, 64, 0.0, 1.0, true),
             ('p2', 60, 64, 0.0, 1.0, false), ('p3', 60, 64, 0.0, 1.0, false)
         ) as v (performance_id, pitch, velocity, onset_sec, offset_sec, is_drum);
@@ -84,6 +88,34 @@ def test_a_rejection_and_a_performance_of_files_never_seen_are_named(sound):
     ]
 
 
+def test_a_file_without_a_source_with_two_and_a_source_without_a_file_are_named(sound):
+    sound.execute("""
+        delete from sources where path = 'broken.mid';
+        insert into sources by name select 'a' as dataset, 'two.mid' as path;
+        insert into sources by name select 'b' as dataset, 'ghost.mid' as path;
+    """)
+    assert violations(sound, "performances/every_file_has_one_source") == [
+        {"dataset": "a", "path": "broken.mid", "num_sources": 0, "is_file": True},
+        {"dataset": "a", "path": "two.mid", "num_sources": 2, "is_file": True},
+        {"dataset": "b", "path": "ghost.mid", "num_sources": 1, "is_file": False},
+    ]
+
+
+@pytest.mark.parametrize("change", ["licence = null", "licence = ' '", "non_commercial = null"])
+def test_a_dataset_whose_licence_is_not_recorded_is_named(sound, change):
+    sound.execute(f"update sources set {change} where dataset = 'a'")
+    assert violations(sound, "performances/every_performance_has_a_licence") == [
+        {"dataset": "a", "num_performances": 2}
+    ]
+
+
+def test_more_notes_than_note_ons_are_named_of_midi_files_alone(sound):
+    sound.execute("update message_counts set num_messages = 2 where performance_id = 'p1' and kind = 'note_on'")
+    sound.execute("delete from message_counts where performance_id = 'p2' and kind = 'note_on'")
+    found = violations(sound, "performances/messages_cover_the_notes")
+    assert [(row["performance_id"], row["num_note_ons"]) for row in found] == [("p1", 2), ("p2", 0)]
+
+
 def test_an_id_of_two_performances_is_named_with_their_datasets(sound):
     sound.execute("insert into performances by name select 'p1' as performance_id, 'b' as dataset")
     assert violations(sound, "performances/performance_ids_are_unique") == [
@@ -108,11 +140,12 @@ def test_a_pitch_or_velocity_that_midi_does_not_have_is_named(sound, column, val
     [
         "offset_sec = -0.1",
         "onset_sec = 1.5",
-        "sounding_offset_sec = 0.5",
+        "held_sec = -0.5",
         "onset_tick = -1",
         "duration_tick = -1",
         "onset_sec = 'nan'",
-        "sounding_offset_sec = 'infinity'",
+        "held_sec = 'infinity'",
+        "offset_sec = 'infinity'",
         "offset_sec = null",
     ],
 )

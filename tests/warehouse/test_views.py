@@ -55,6 +55,9 @@ def test_every_promised_view_is_there():
         "hours_by_split",
         "ingest_accounting",
         "rejections_by_reason",
+        "performances_with_sources",
+        "message_kinds",
+        "split_agreement",
         "leaderboard",
     }
     assert promised <= set(VIEW_NAMES)
@@ -277,6 +280,75 @@ def test_the_leaderboard_names_datasets_and_their_versions(database):
     assert found["data_version"] == "a@aaaaaaaaaaaa + b@bbbbbbbbbbbb"
 
 
+@pytest.mark.parametrize(
+    "licences, banned, expected",
+    [
+        ("map {'b': 'CC BY-NC 4.0', 'a': 'CC0'}", "['b']", ("a: CC0 + b: CC BY-NC 4.0", True, "b: CC BY-NC 4.0")),
+        ("map {'b': 'CC BY 4.0', 'a': 'CC0'}", "[]", ("a: CC0 + b: CC BY 4.0", False, "")),
+        ("null", "null", (None, None, None)),
+    ],
+)
+def test_the_leaderboard_carries_the_licences_of_the_training_data(database, licences, banned, expected):
+    database.execute(LEADERBOARD)
+    database.execute(f"update runs set licences = {licences}, non_commercial_datasets = {banned}")
+    found = database.sql(
+        "select distinct licences, non_commercial, non_commercial_licences from leaderboard"
+    ).fetchall()
+    assert found == [expected]
+
+
+DESCRIBED = """
+    insert into files by name select * from (values
+        ('a', '1.mid', 'p1'), ('a', '2.mid', 'p2'), ('a', '3.mid', null), ('b', '1.mid', 'p3')
+    ) as v (dataset, path, performance_id);
+    insert into sources by name select * from (values
+        ('a', '1.mid', 'Sonata', 'Haydn', 2004, 'train', 'CC0', false),
+        ('a', '2.mid', null, '', null, 'test', 'CC0', false),
+        ('a', '3.mid', 'Lost', 'Haydn', 2004, 'test', 'CC0', false),
+        ('b', '1.mid', null, null, null, null, 'CC BY-NC 4.0', true)
+    ) as v (dataset, path, title, composer, year, published_split, licence, non_commercial);
+    insert into performances by name select * from (values
+        ('p1', 'a', 'track 1', 'me', 'midi', 2, 3600.0), ('p2', 'a', 'Waltz', 'Chopin', 'midi', 2, 1800.0),
+        ('p3', 'b', '', null, 'musicxml', 2, 60.0)
+    ) as v (performance_id, dataset, title, composer, format, num_notes, duration_sec);
+    insert into splits by name select * from (values ('p1', 'test'), ('p2', 'test'), ('p3', 'train'))
+        as v (performance_id, split);
+    insert into message_counts by name select * from (values
+        ('p1', 'note_on', 2), ('p1', 'note_off', 2), ('p1', 'text', 0), ('p2', 'note_on', 4)
+    ) as v (performance_id, kind, num_messages);
+"""
+
+
+def test_a_performance_is_described_by_its_dataset_first_and_its_file_second(database):
+    database.execute(DESCRIBED)
+    wanted = "performance_id, title, composer, year, split, published_split, licence, non_commercial"
+    found = database.sql(f"select {wanted} from performances_with_sources order by performance_id").fetchall()
+    assert found == [
+        ("p1", "Sonata", "Haydn", 2004, "test", "train", "CC0", False),
+        ("p2", "Waltz", "Chopin", None, "test", "test", "CC0", False),
+        ("p3", None, None, None, "train", None, "CC BY-NC 4.0", True),
+    ]
+
+
+def test_published_splits_are_set_against_ours(database):
+    database.execute(DESCRIBED)
+    assert database.sql("from split_agreement order by published_split").fetchall() == [
+        ("a", "test", "test", True, 1, 0.5),
+        ("a", "train", "test", False, 1, 1.0),
+    ]
+    database.execute("delete from splits")
+    unknown = database.sql("select split, is_same, num_performances from split_agreement").fetchall()
+    assert unknown == [(None, None, 1), (None, None, 1)]
+
+
+def test_kinds_of_messages_are_shares_of_a_dataset(database):
+    database.execute(DESCRIBED)
+    assert database.sql("from message_kinds order by kind desc").fetchall() == [
+        ("a", "note_on", 6, 2, 0.75, 1.0),
+        ("a", "note_off", 2, 1, 0.25, 0.5),
+    ]
+
+
 def test_runs_of_equal_bits_per_note_share_a_rank_and_diverged_runs_come_last(database):
     database.execute("""
         insert into runs by name select unnest(['a', 'b', 'c', 'd', 'e']) as experiment, 'r' as run_id;
@@ -313,6 +385,9 @@ def test_the_leaderboard_has_the_promised_columns_in_order(database):
         "peak_memory_mb",
         "device",
         "data_version",
+        "licences",
+        "non_commercial",
+        "non_commercial_licences",
         "split_version",
         "shards_version",
         "certificate",

@@ -5,7 +5,8 @@
 -- bits_per_note = summed nats / ln 2 / notes, bits_per_second the same over seconds of music: both compare models
 -- of different tokenizers, and bits_per_note alone ranks; equal values share a rank. nll and perplexity = exp(nll)
 -- depend on what one token is, and compare only rows of the same tokenizer. Sums run over the whole test split.
--- data_version names every dataset with the first 12 digits of its version; all digits are in runs.
+-- data_version names every dataset with the first 12 digits of its version; all digits are in runs. licences names
+-- those of the training data: where non_commercial is true, the model may not be used commercially either.
 create or replace view leaderboard as
 with likelihoods as (
     select
@@ -62,6 +63,17 @@ select
         ),
         ' + '
     ) as data_version,
+    -- Null: the run is of before licences were recorded.
+    array_to_string(
+        list_transform(list_sort(map_keys(runs.licences)), lambda name: name || ': ' || runs.licences[name]), ' + '
+    ) as licences,
+    len(runs.non_commercial_datasets) > 0 as non_commercial,
+    array_to_string(
+        list_transform(
+            runs.non_commercial_datasets, lambda name: name || ': ' || coalesce(runs.licences[name], 'not stated')
+        ),
+        ' + '
+    ) as non_commercial_licences,
     runs.split_version,
     runs.shards_version,
     runs.certificate,

@@ -1,0 +1,31 @@
+"""The command `pianogen`: arguments in, library calls, text out.
+
+    datasets.py   datasets, download
+    corpus.py     inspect, ingest, dedupe, sql
+    models.py     tokenize, train, evaluate, generate, leaderboard, report
+    shared.py     options, tables, bars
+
+What a command needs beyond settings it imports when it runs, so that `--help` answers at once.
+"""
+
+import sys
+
+from rich.text import Text
+
+from pianogen import errors
+from pianogen.cli import corpus, datasets, models
+from pianogen.cli.shared import app, err
+
+__all__ = ["app", "corpus", "datasets", "main", "models"]
+
+
+def main() -> None:
+    """Run the command; what goes wrong on purpose is one line, not a traceback."""
+    try:
+        app()
+    except errors.RejectedFileError as error:
+        err.print(Text(f"error: the file is rejected: {error}"), soft_wrap=True)
+        sys.exit(1)
+    except errors.PianogenError as error:
+        err.print(Text(f"error: {error}"), soft_wrap=True)
+        sys.exit(1)

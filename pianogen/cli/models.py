@@ -1,0 +1,140 @@
+"""Commands about models: shards, training, numbers, samples and the page."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pianogen.cli.shared import (
+    Config,
+    Experiment,
+    Format,
+    app,
+    err,
+    experiment_path,
+    print_rows,
+    progress_bar,
+    published,
+)
+from pianogen.settings import load_settings
+
+
+@app.command(epilog="Example: pianogen tokenize quick")
+def tokenize(experiment: Experiment, config: Config = None) -> None:
+    """Build the shards of an experiment; refused where the split did not pass the gate."""
+    from pianogen.lake import Lake
+    from pianogen.shards import build_shards
+    from pianogen.training.experiment import load_experiment
+
+    settings = load_settings(config)
+    loaded = load_experiment(experiment_path(settings, experiment))
+    with progress_bar("shards written") as progress:
+        manifest = build_shards(
+            Lake(settings.lake),
+            settings,
+            name=loaded.name,
+            tokenizer=loaded.tokenizer,
+            augment=loaded.augmentation,
+            datasets=loaded.data.datasets,
+            progress=progress,
+        )
+    for split, counts in manifest.info["counts"].items():
+        typer.echo(
+            f"{split}: {counts['num_performances']} performances, {counts['num_sequences']} sequences, "
+            f"{counts['num_tokens']:,} tokens"
+        )
+    typer.echo(f"version {manifest.version}, certificate {manifest.info['certificate']}")
+
+
+@app.command(epilog="Example: pianogen train quick")
+def train(experiment: Experiment, config: Config = None) -> None:
+    """Train an experiment in a process of its own; go on from its last checkpoint, if it has one."""
+    from pianogen.training.experiment import load_experiment
+    from pianogen.training.launch import run_training
+    from pianogen.training.runs import require_run
+
+    settings = load_settings(config)
+    path = experiment_path(settings, experiment)
+    steps = load_experiment(path).training.steps
+    with progress_bar("steps") as progress:
+
+        def show(metrics: dict[str, Any]) -> None:
+            progress(metrics["step"], steps)
+            if metrics["split"] == "validation":
+                err.print(f"step {metrics['step']}: validation {metrics['nll']:.4f} nats per token")
+
+        run = require_run(folder := run_training(path, settings, show))
+    typer.echo(
+        f"{folder}: {run['num_parameters']:,} parameters, {run['steps']} steps, best at {run['best_step']} with "
+        f"{run['validation_nll']:.4f} nats per validation token, {run['train_sec']:.0f} s on {run['device']}"
+    )
+
+
+@app.command(epilog="Example: pianogen evaluate quick")
+def evaluate(experiment: Experiment, config: Config = None) -> None:
+    """Score the whole test split with an experiment's model, and draw its samples."""
+    from pianogen.evaluation.evaluations import evaluate_run
+    from pianogen.generation.samples import generate_samples
+    from pianogen.lake import Lake
+    from pianogen.training.experiment import load_experiment
+
+    settings = load_settings(config)
+    lake, loaded = Lake(settings.lake), load_experiment(experiment_path(settings, experiment))
+    with progress_bar("performances scored") as progress:
+        evaluate_run(lake, settings.runs, loaded, progress=progress)
+    generate_samples(lake, settings.runs, loaded)
+    rows = published(settings, "select * from leaderboard where experiment = getvariable('name')", name=loaded.name)
+    print_rows(rows.select(["experiment", "bits_per_note", "bits_per_second", "nll", "num_test_notes"]), Format.table)
+
+
+@app.command(epilog="Example: pianogen generate --checkpoint best --prompt my.mid --out next.mid")
+def generate(
+    to: Annotated[Path, typer.Option("--out", help="MIDI file to write.")],
+    checkpoint: Annotated[str, typer.Option(help="'best', an experiment's name, or a run's folder.")] = "best",
+    prompt: Annotated[Path | None, typer.Option(help="Music to continue; from nothing without it.")] = None,
+    prompt_sec: Annotated[float | None, typer.Option(help="Seconds of the prompt to use; all without it.")] = None,
+    max_tokens: Annotated[int, typer.Option(help="Most tokens to draw.")] = 768,
+    temperature: Annotated[float, typer.Option(help="0 takes the most likely token each time.")] = 1.0,
+    top_k: Annotated[int, typer.Option(help="Draw among the k most likely tokens; 0: all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Draw among the most likely tokens up to this probability.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 1,
+    config: Config = None,
+) -> None:
+    """Continue a piece, or begin one, with a trained model."""
+    from pianogen.generation.continuation import generate as generate_music
+    from pianogen.training.experiment import GenerationConfig
+    from pianogen.training.runs import find_checkpoint
+
+    run = find_checkpoint(load_settings(config).runs, checkpoint)
+    drawing = replace(
+        GenerationConfig(), max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    )
+    sample = generate_music(run, prompt, to, drawing, prompt_sec=prompt_sec)
+    typer.echo(
+        f"{to}: {sample.num_notes} notes, {sample.duration_sec:.1f} s, prompt {sample.prompt_sec:.1f} s, seed {seed}"
+    )
+
+
+@app.command(epilog="Example: pianogen leaderboard --format csv")
+def leaderboard(config: Config = None, format: Format = Format.table) -> None:
+    """Evaluated runs by bits per note on the test split; nats per token are shown and do not rank."""
+    columns = (
+        "*"
+        if format is not Format.table
+        else (
+            "rank, experiment, model, tokenizer, bits_per_note, bits_per_second, nll, num_parameters, train_sec, "
+            "peak_memory_mb, num_test_notes, non_commercial"
+        )
+    )
+    print_rows(published(load_settings(config), f"select {columns} from leaderboard order by rank"), format)
+
+
+@app.command(epilog="Example: pianogen report")
+def report(config: Config = None) -> None:
+    """Write the page with the leaderboard, the plots, and samples that play."""
+    from pianogen.report.page import write_report
+
+    settings = load_settings(config)
+    published(settings, "select 1")
+    typer.echo(write_report(settings.warehouse, settings.report))
