@@ -67,9 +67,10 @@ def read_files(files: list[bytes], *, only_piano: bool = False, reuse: bool = Fa
             Fresh memory costs its first touch.
     """
     buffer = np.frombuffer(b"".join(files), np.uint8)
-    end = np.cumsum([len(data) for data in files], dtype=np.int64)
-    begin = end - [len(data) for data in files]
-    first = begin + [_inside_riff(data) for data in files]
+    size = np.array([len(data) for data in files], np.int64)
+    end = np.cumsum(size)
+    begin = end - size
+    first = begin + np.array([_inside_riff(data) for data in files], np.int64)
     events, columns = _room(len(buffer), len(files), reuse)
     num_files = len(files)
     outcome = np.zeros((num_files, 3), np.int64)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pianogen.errors import RejectedFileError
-from pianogen.midi.parse import parse_midi
+from pianogen.midi.parse import parse_midi, parse_midi_files
 from pianogen.midi.parsed import ParsedFile
 from pianogen.reading import REASONS
 
@@ -148,3 +148,9 @@ def test_any_bytes_are_a_file_or_a_rejection(tracks, ticks_per_quarter, kept):
         else:
             assert parsed.num_notes > 0
             assert np.isfinite(parsed.notes["held_sec"].to_numpy()).all()
+
+
+def test_no_files_are_read_as_none():
+    parsed = parse_midi_files([])
+    assert parsed.outcomes == ()
+    assert all(table.num_rows == 0 for table in parsed.tables.values())
