@@ -327,12 +327,9 @@ class _Rows:
         }
 
     def _with_ids(self, name: str) -> pa.Table:
-        empty = columns_of(name).empty_table()
-        parts = self.parts[name] or [empty]
-        if len(parts) > 1:
-            # One part may hold names as a dictionary where another has them as text.
-            parts = [part.cast(empty.schema) for part in parts]
-        table = pa.concat_tables(parts)
+        # The same bytes, whether the files were read together or one by one: names as text, all in one piece.
+        parts = [part.cast(columns_of(name)) for part in self.parts[name]] or [columns_of(name).empty_table()]
+        table = parts[0] if len(parts) == 1 else pa.concat_tables(parts).combine_chunks()
         sizes = np.concatenate([*self.sizes[name], np.empty(0, np.int64)]).astype(np.int64)
         which = np.repeat(np.arange(len(self.ids), dtype=np.int32), sizes)
         # As a dictionary: the id of every note as text would be most of a block's memory.

@@ -1,6 +1,7 @@
 """Readers that die, take too long or too much, and workers that are killed: no other file is lost."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -9,10 +10,13 @@ from pathlib import Path
 
 import pytest
 from builders import midi_bytes, press
-from ingests import counts, folder_dataset, ingest_settings, reasons, start_ingest, write
+from ingests import counts, files_below, folder_dataset, ingest_settings, reasons, start_ingest, write
 
+from pianogen import ingest
+from pianogen.catalogue import list_files
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
+from pianogen.reading import parse_block
 
 HERE = Path(__file__).resolve().parent
 
@@ -94,3 +98,15 @@ def wait_for_pid(mark: Path, process: subprocess.Popen) -> int:
         assert time.monotonic() < until
         time.sleep(0.02)
     return int(mark.read_text())
+
+
+def test_files_read_one_by_one_give_the_bytes_of_files_read_together(folder, lake, tmp_path, real_data):
+    for i, path in enumerate(sorted((real_data / "maestro" / "2004").iterdir())[:6]):
+        shutil.copy(path, folder / f"{i}.mid")
+    for i, path in enumerate(sorted((real_data / "corrupt").rglob("*.mid"))):
+        shutil.copy(path, folder / f"corrupt {i}.mid")
+    files = list_files(folder_dataset(folder))
+    (block,) = ingest._blocks(lake, folder_dataset(folder), files)
+    assert parse_block(block)
+    assert parse_block(replace(block, lake=tmp_path / "other", one_by_one=True))
+    assert files_below(tmp_path / "other") == files_below(lake.root)
