@@ -19,16 +19,17 @@ from pianogen.errors import LakeError
 from pianogen.lake import Lake, Manifest, Stage, content_blocks, digest
 from pianogen.metadata import read_metadata
 from pianogen.reading import (
-    REJECTED,
     SCORE_SUFFIXES,
     STAGE,
     Block,
     BlockFile,
     FileChangedError,
+    Outcome,
     ReadOptions,
     after_death,
     parse_block,
     performance_id_of,
+    read_outcome,
 )
 from pianogen.settings import Settings
 from pianogen.tables import SCHEMAS
@@ -77,10 +78,10 @@ def ingest_dataset(
             # The long ones first: no worker is left alone with one in the end.
             todo.sort(key=lambda block: -block.num_bytes)
             try:
-                _parse_blocks(todo, settings, progress)
+                outcomes = _parse_blocks(todo, settings, progress)
             except FileChangedError:
                 continue  # list again: the id that was promised no longer exists
-            return _publish(lake, dataset, files, blocks)
+            return _publish(lake, dataset, files, blocks, outcomes)
     raise LakeError(f"{dataset.folder}: files kept changing while they were read; try again when they rest")
 
 
@@ -143,7 +144,9 @@ def _cut_by_bytes(ids: Sequence[str], size_of: Mapping[str, int]) -> list[list[s
     return parts
 
 
-def _parse_blocks(blocks: list[Block], settings: Settings, progress: parallel.Progress | None) -> None:
+def _parse_blocks(blocks: list[Block], settings: Settings, progress: parallel.Progress | None) -> dict[str, Outcome]:
+    """Outcomes by the blocks' keys."""
+    outcomes: dict[str, Outcome] = {}
     sizes = [len(block.files) for block in blocks]
 
     def in_files(done: int, num_blocks: int) -> None:
@@ -151,17 +154,26 @@ def _parse_blocks(blocks: list[Block], settings: Settings, progress: parallel.Pr
             progress(round(sum(sizes) * done / num_blocks), sum(sizes))
 
     ends = parallel.guarded_map(parse_block, blocks, settings, in_files)
-    while dead := [(block, end) for block, end in zip(blocks, ends, strict=True) if isinstance(end, Died)]:
-        blocks = [after_death(block, end) for block, end in dead]
-        ends = parallel.guarded_map(parse_block, blocks, settings)
+    while True:
+        again = []
+        for block, end in zip(blocks, ends, strict=True):
+            if isinstance(end, Died):
+                again.append(after_death(block, end))
+            else:
+                outcomes[block.key] = end
+        if not again:
+            return outcomes
+        blocks, ends = again, parallel.guarded_map(parse_block, again, settings)
 
 
-def _publish(lake: Lake, dataset: Dataset, files: list[SourceFile], blocks: list[Block]) -> Manifest:
+def _publish(
+    lake: Lake, dataset: Dataset, files: list[SourceFile], blocks: list[Block], outcomes: Mapping[str, Outcome]
+) -> Manifest:
     accepted, rejected = set(), {}
     for block in blocks:
-        accepted.update(lake.read_block(STAGE.name, block.key, "performances")["file_id"].to_pylist())
-        for row in lake.read_block(STAGE.name, block.key, REJECTED).to_pylist():
-            rejected[row["file_id"]] = row
+        outcome = outcomes.get(block.key) or read_outcome(lake, block.key)
+        accepted.update(outcome.accepted)
+        rejected.update((file_id, (reason, detail)) for file_id, reason, detail in outcome.rejected)
     listed, rejections, seen = [], [], Counter()
     for file in files:
         row = {"dataset": dataset.name, "path": file.name, "file_id": file.file_id}
@@ -172,8 +184,8 @@ def _publish(lake: Lake, dataset: Dataset, files: list[SourceFile], blocks: list
             performance_id = performance_id_of(dataset.name, file.file_id, seen[file.file_id])
             seen[file.file_id] += 1
         else:
-            why = rejected[file.file_id]
-            rejections.append({**row, "stage": "parse", "reason": why["reason"], "detail": why["detail"]})
+            reason, detail = rejected[file.file_id]
+            rejections.append({**row, "stage": "parse", "reason": reason, "detail": detail})
         listed.append({**row, "size_bytes": file.size_bytes, "performance_id": performance_id})
     metadata = read_metadata(dataset, files)
     tables = {

@@ -126,6 +126,15 @@ class Block:
     """Whether MIDI files are read one by one too."""
 
 
+class Outcome(NamedTuple):
+    """What became of a block's files, by their ids."""
+
+    accepted: tuple[str, ...]
+    """One for each performance."""
+    rejected: tuple[tuple[str, str, str], ...]
+    """File, reason and detail."""
+
+
 class FileChangedError(Exception):
     """A file's bytes are not those that were listed."""
 
@@ -174,8 +183,8 @@ def _check_size(num_bytes: int) -> None:
         raise RejectedFileError("too_large", f"more than {MAX_FILE_BYTES // 2**20} MiB")
 
 
-def parse_block(block: Block) -> bool:
-    """Read the files of a block and write its tables. True, to tell a finished block from a dead one.
+def parse_block(block: Block) -> Outcome:
+    """Read the files of a block and write its tables.
 
     Raises:
         FileChangedError: a file's bytes are not those that were listed.
@@ -209,7 +218,14 @@ def parse_block(block: Block) -> bool:
         for _ in range(file.copies):
             rows.add([file.file_id], [one], one.tables, sizes, rejected)
     Lake(block.lake).write_block(STAGE.name, block.key, {**rows.tables(), REJECTED: _rejected_table(rejected)})
-    return True
+    return Outcome(tuple(rows.file_ids), tuple((i, e.reason, e.detail) for i, e in sorted(rejected.items())))
+
+
+def read_outcome(lake: Lake, key: str) -> Outcome:
+    """What `parse_block` gave for a block that the lake has."""
+    accepted = lake.read_block(STAGE.name, key, "performances")["file_id"].to_pylist()
+    rejected = lake.read_block(STAGE.name, key, REJECTED).to_pylist()
+    return Outcome(tuple(accepted), tuple((row["file_id"], row["reason"], row["detail"]) for row in rejected))
 
 
 def _parse_one(file: BlockFile, data: bytes, options: ReadOptions) -> ParsedFile:
