@@ -35,6 +35,7 @@ import pyarrow as pa
 from benchmarks.lake_candidates import FORMATS, Corpus, Format, corpus_from_table
 from pianogen.errors import RejectedFileError
 from pianogen.lake import content_blocks, digest
+from pianogen.midi.time import SEC_STEPS
 from pianogen.reading import parse_file
 from pianogen.tables import SCHEMAS
 
@@ -73,8 +74,8 @@ def synthetic_notes(num_performances: int, mean_notes: int) -> pa.Table:
 def note_rows(performance_id, *, pitch, velocity, onset_tick, duration_tick, sec_per_tick) -> pa.Table:
     """Notes of one synthetic performance."""
     num_notes = len(pitch)
-    onset_sec = onset_tick * sec_per_tick
-    offset_sec = (onset_tick + duration_tick) * sec_per_tick
+    onset_sec = np.rint(onset_tick * sec_per_tick * SEC_STEPS) / SEC_STEPS
+    offset_sec = np.rint((onset_tick + duration_tick) * sec_per_tick * SEC_STEPS) / SEC_STEPS
     columns = {
         "performance_id": pa.array([performance_id] * num_notes),
         "track": np.zeros(num_notes, np.int16),
