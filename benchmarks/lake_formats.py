@@ -4,7 +4,7 @@
     python -m benchmarks.lake_formats --midi FOLDER      every MIDI file below FOLDER
 
 All three are given the same rows in the same blocks (`content_blocks`, mean 64 performances), as the
-pipeline's workers would hand them over. Parquet is `pianogen.lake` as it stands (lz4, each file
+pipeline's workers would hand them over. Parquet is `pianogen.lake` as it stands (snappy, each file
 synced before it is renamed). Delta Lake and Lance have the defaults of their Python packages and append one
 commit per block; to resume or to add, they first read which performance ids they hold and append the rest.
 Timings are medians of `REPEATS`, with a warm page cache; writing leaves out making the rows.

@@ -7,15 +7,17 @@ pattern count, whatever else lies beside them; of a user's folder everything cou
 import hashlib
 import importlib.util
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pianogen.catalogue_entries import Archive, Entry, Fact, load_entries
 from pianogen.chorales import list_members
 from pianogen.errors import RejectedFileError, SettingsError
-from pianogen.folders import Found, hash_file, name_matcher, printable, walk
+from pianogen.folders import Digests, Found, hash_file, name_matcher, printable, walk
+from pianogen.parallel import map_blocks
 from pianogen.settings import FolderDataset, Settings
+from pianogen.workers import num_waiting
 
 STARTER = "music21_bach"
 """The dataset that needs no download."""
@@ -179,18 +181,24 @@ def _has_files(folder: Path) -> bool:
     return any(not found.problem for found in walk(folder))
 
 
-def list_files(dataset: Dataset) -> list[SourceFile]:
+def list_files(dataset: Dataset, settings: Settings | None = None) -> list[SourceFile]:
     """Every file of a dataset, in the order of its names; none where the folder is missing.
+
+    Args:
+        dataset: whose files.
+        settings: number of workers that may share the reading; None: this process alone.
 
     Raises:
         SettingsError: the folder is there and cannot be opened.
     """
-    files: list[SourceFile] = []
-    for found in _found_files(dataset):
-        if dataset.reader == "jsb" and not found.problem:
-            files += _members(found)
-        else:
-            files.append(_source_file(found, with_md5=dataset.metadata == "lakh"))
+    found = _found_files(dataset)
+    if dataset.reader == "jsb":
+        files = [file for one in found for file in ([_unread(one, one.problem)] if one.problem else _members(one))]
+    else:
+        files = [_unread(one, one.problem) for one in found if one.problem]
+        readable = [one for one in found if not one.problem]
+        digests = _hash_files([one.path for one in readable], dataset.metadata == "lakh", settings)
+        files += [_source_file(one, digest) for one, digest in zip(readable, digests, strict=True)]
     # A name tells one path from every other, so it alone gives the order.
     return sorted(files, key=lambda file: file.name)
 
@@ -220,7 +228,7 @@ def _members(found: Found) -> list[SourceFile]:
     try:
         members = list_members(Path(found.path))
     except RejectedFileError as error:
-        return [SourceFile(path=found.path, name=found.name, file_id=None, size_bytes=0, problem=error.detail)]
+        return [_unread(found, error.detail)]
     return [
         SourceFile(
             path=found.path,
@@ -233,24 +241,48 @@ def _members(found: Found) -> list[SourceFile]:
     ]
 
 
-def _source_file(found: Found, *, with_md5: bool) -> SourceFile:
-    problem = found.problem
-    if not problem:
+_FILES_PER_TASK = 64
+_MANY_FILES = 20_000
+"""To hash so many takes this process longer than to start workers."""
+
+
+def _hash_files(paths: Sequence[str], with_md5: bool, settings: Settings | None) -> list[Digests | str]:
+    """Digests of each file, or why it has none."""
+    tasks = [(paths[i : i + _FILES_PER_TASK], with_md5) for i in range(0, len(paths), _FILES_PER_TASK)]
+    if settings and settings.backend == "processes" and (num_waiting() > 1 or len(paths) >= _MANY_FILES):
+        parts = map_blocks(_hash_some, tasks, settings)
+    else:
+        parts = map(_hash_some, tasks)
+    return [digest for part in parts for digest in part]
+
+
+def _hash_some(task: tuple[Sequence[str], bool]) -> list[Digests | str]:
+    paths, with_md5 = task
+    digests: list[Digests | str] = []
+    for path in paths:
         try:
-            digests = hash_file(found.path, with_md5=with_md5)
+            digests.append(hash_file(path, with_md5=with_md5))
         except FileNotFoundError:
-            problem = "gone since its folder was listed"
+            digests.append("gone since its folder was listed")
         except OSError as error:
-            problem = error.strerror or str(error)
-        else:
-            return SourceFile(
-                path=found.path,
-                name=found.name,
-                file_id=digests.sha256,
-                size_bytes=digests.size_bytes,
-                stamp=digests.stamp,
-                md5=digests.md5,
-            )
+            digests.append(error.strerror or str(error))
+    return digests
+
+
+def _source_file(found: Found, digests: Digests | str) -> SourceFile:
+    if isinstance(digests, str):
+        return _unread(found, digests)
+    return SourceFile(
+        path=found.path,
+        name=found.name,
+        file_id=digests.sha256,
+        size_bytes=digests.size_bytes,
+        stamp=digests.stamp,
+        md5=digests.md5,
+    )
+
+
+def _unread(found: Found, problem: str) -> SourceFile:
     return SourceFile(path=found.path, name=found.name, file_id=None, size_bytes=0, problem=problem)
 
 

@@ -43,12 +43,12 @@ LISTING = Stage(
 )
 REMOVED = Stage(name="removed", modules=("pianogen.ingest",), packages=("pyarrow",), tables=("removed_files",))
 """What earlier ingests saw; apart, since nothing that is made of the music may depend on the past."""
-FILES_PER_BLOCK = 128
-"""On average. Fewer: a new file costs less, and a block's own costs weigh more."""
+FILES_PER_BLOCK = 256
+"""On average, where they are small. Fewer: a new file costs less, and a block's own costs weigh more."""
 SCORES_PER_BLOCK = 32
 """The same for scores, of which each takes as long as a hundred MIDI files."""
-MAX_BLOCK_BYTES = 32 * 2**20
-"""A worker holds a block whole, as bytes and as tables. Blocks of the datasets known here have a fifth of this."""
+MAX_BLOCK_BYTES = 12 * 2**20
+"""A worker holds a block whole, as bytes and as tables, and blocks of like size keep all workers busy to the end."""
 
 
 def ingest_dataset(
@@ -72,7 +72,7 @@ def ingest_dataset(
     """
     with _alone(lake, dataset.name):
         for _ in range(3):
-            files = list_files(dataset)
+            files = list_files(dataset, settings)
             blocks = _blocks(lake, dataset, files)
             todo = [block for block in blocks if not lake.has_block(STAGE.name, block.key)]
             # The long ones first: no worker is left alone with one in the end.
@@ -107,13 +107,13 @@ def _blocks(lake: Lake, dataset: Dataset, files: Sequence[SourceFile]) -> list[B
     options = ReadOptions(parts=dataset.parts, sixteenth_sec=dataset.sixteenth_sec)
     members_of = {i: BlockFile(i, copies[i], (f := first[i]).path, f.data, f.stamp) for i in copies}
     scores = [i for i, member in members_of.items() if member.kind in SCORE_SUFFIXES]
-    groups = [
-        *content_blocks(list(copies.keys() - set(scores)), target=FILES_PER_BLOCK),
-        *content_blocks(scores, target=SCORES_PER_BLOCK),
-    ]
     size_of = {i: first[i].size_bytes * copies[i] for i in copies}
+    by_bytes = {"size_of": size_of.__getitem__, "max_size": MAX_BLOCK_BYTES}
     blocks = []
-    for ids in (part for group in groups for part in _cut_by_bytes(group, size_of)):
+    for ids in (
+        *content_blocks(list(copies.keys() - set(scores)), target=FILES_PER_BLOCK, **by_bytes),
+        *content_blocks(scores, target=SCORES_PER_BLOCK, **by_bytes),
+    ):
         members = tuple(members_of[i] for i in ids)
         inputs = [dataset.name, [(file.file_id, file.copies, file.kind) for file in members]]
         key = STAGE.key(inputs=inputs, settings=vars(options))
@@ -129,19 +129,6 @@ def _blocks(lake: Lake, dataset: Dataset, files: Sequence[SourceFile]) -> list[B
             )
         )
     return blocks
-
-
-def _cut_by_bytes(ids: Sequence[str], size_of: Mapping[str, int]) -> list[list[str]]:
-    """The ids in as few stretches as hold `MAX_BLOCK_BYTES` each; a file that is larger stands alone."""
-    parts: list[list[str]] = []
-    num_bytes = 0
-    for i in ids:
-        if not parts or num_bytes + size_of[i] > MAX_BLOCK_BYTES:
-            parts.append([])
-            num_bytes = 0
-        parts[-1].append(i)
-        num_bytes += size_of[i]
-    return parts
 
 
 def _parse_blocks(blocks: list[Block], settings: Settings, progress: parallel.Progress | None) -> dict[str, Outcome]:

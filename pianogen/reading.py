@@ -75,7 +75,7 @@ STAGE = Stage(
     tables=("performances", *EVENT_TABLES),
 )
 REJECTED = "_rejected"
-"""Table of a block: which of its files are no performances, and why."""
+"""Table of a block: which of its files are no performances, and why. Left out where all of them are."""
 
 _REJECTED_SCHEMA = pa.schema([("file_id", pa.string()), ("reason", pa.string()), ("detail", pa.string())])
 
@@ -217,14 +217,19 @@ def parse_block(block: Block) -> Outcome:
         sizes = {name: np.array([table.num_rows]) for name, table in one.tables.items()}
         for _ in range(file.copies):
             rows.add([file.file_id], [one], one.tables, sizes, rejected)
-    Lake(block.lake).write_block(STAGE.name, block.key, {**rows.tables(), REJECTED: _rejected_table(rejected)})
+    tables = rows.tables()
+    if rejected:
+        tables[REJECTED] = _rejected_table(rejected)
+    Lake(block.lake).write_block(STAGE.name, block.key, tables)
     return Outcome(tuple(rows.file_ids), tuple((i, e.reason, e.detail) for i, e in sorted(rejected.items())))
 
 
 def read_outcome(lake: Lake, key: str) -> Outcome:
     """What `parse_block` gave for a block that the lake has."""
     accepted = lake.read_block(STAGE.name, key, "performances")["file_id"].to_pylist()
-    rejected = lake.read_block(STAGE.name, key, REJECTED).to_pylist()
+    rejected = []
+    if lake.has_table(STAGE.name, key, REJECTED):
+        rejected = lake.read_block(STAGE.name, key, REJECTED).to_pylist()
     return Outcome(tuple(accepted), tuple((row["file_id"], row["reason"], row["detail"]) for row in rejected))
 
 
@@ -355,6 +360,5 @@ class _Rows:
 
 
 def _rejected_table(rejected: Mapping[str, RejectedFileError]) -> pa.Table:
-    rows = [(file_id, error.reason, error.detail) for file_id, error in sorted(rejected.items())]
-    columns = zip(*rows, strict=True) if rows else ((), (), ())
+    columns = zip(*((i, error.reason, error.detail) for i, error in sorted(rejected.items())), strict=True)
     return pa.Table.from_arrays([pa.array(c, pa.string()) for c in columns], schema=_REJECTED_SCHEMA)

@@ -224,6 +224,12 @@ def _dismiss(worker: _Worker) -> None:
     worker.kill()
 
 
+def num_waiting() -> int:
+    """How many workers wait for a next call: work given to them costs no start."""
+    with _idle_lock:
+        return len(_idle)
+
+
 @atexit.register
 def dismiss_idle() -> None:
     """End the workers that wait for a next call; those at work go on."""

@@ -16,6 +16,7 @@ from pianogen import catalogue
 from pianogen.catalogue import find_dataset, known_datasets, list_files, list_names, load_catalogue, look_at
 from pianogen.catalogue_entries import load_entries
 from pianogen.errors import SettingsError
+from pianogen.parallel import map_blocks
 from pianogen.settings import FolderDataset, load_settings
 
 
@@ -174,6 +175,22 @@ def test_where_names_are_md5_the_bytes_are_hashed_for_it_too(tmp_path):
     lakh = replace(find_dataset(settings_in(tmp_path), "lakh_full"), folder=tmp_path)
     assert [file.md5 for file in list_files(lakh)] == [hashlib.md5(b"music").hexdigest()]
     assert [file.md5 for file in list_files(folder_dataset(tmp_path))] == [None]
+
+
+def test_workers_list_what_one_process_lists(tmp_path, monkeypatch):
+    for i in range(200):
+        (tmp_path / f"{i}.mid").write_bytes(b"%d" % i)
+    (tmp_path / "nowhere.mid").symlink_to(tmp_path / "missing")
+    dataset = replace(folder_dataset(tmp_path), metadata="lakh")
+    alone = list_files(dataset)
+    shared = []
+    monkeypatch.setattr("pianogen.catalogue._MANY_FILES", 150)
+    monkeypatch.setattr("pianogen.catalogue.map_blocks", lambda *args: shared.append(args) or map_blocks(*args))
+    listed = list_files(dataset, replace(settings_in(tmp_path), workers=2))
+    assert len(shared) == 1
+    # A stamp may turn trusted between two looks at new files.
+    assert [replace(file, stamp=None) for file in listed] == [replace(file, stamp=None) for file in alone]
+    assert len(alone) == 201
 
 
 def test_a_file_is_known_by_its_bytes(tmp_path):

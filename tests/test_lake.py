@@ -259,6 +259,23 @@ def test_one_more_id_leaves_every_block_but_those_at_its_place(seed, count, targ
     assert len(come) <= 5
 
 
+@settings(deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 200), st.integers(1, 60), st.integers(0, 2**63 - 1))
+def test_blocks_are_of_limited_size_and_still_only_neighbours_change(seed, count, max_size, new):
+    ids = hex_ids(count, seed)
+
+    def size_of(i: str) -> int:
+        return int(i[-1], 16)
+
+    before = content_blocks(ids, target=8, size_of=size_of, max_size=max_size)
+    assert [i for block in before for i in block] == sorted(ids)
+    assert all(len(block) == 1 or sum(map(size_of, block)) <= max_size for block in before)
+    after = content_blocks([*ids, f"{new:016x}"], target=8, size_of=size_of, max_size=max_size)
+    kept = [i for block in after if block in before for i in block]
+    # A new id reaches no further than the stretch that it falls in, and its neighbour.
+    assert len(ids) - len(kept) <= 2 * max(map(len, content_blocks(ids, target=8)))
+
+
 def test_a_thousand_more_ids_change_about_one_block_each():
     ids = hex_ids(20_000)
     blocks = {tuple(block) for block in content_blocks(ids)}

@@ -133,7 +133,7 @@ def test_a_file_that_rested_is_read_once_and_any_change_is_seen(folder, lake, se
     assert (folder / "a.mid").stat().st_size == status.st_size
     calls = []
 
-    def list_as_it_was(dataset):
+    def list_as_it_was(dataset, settings):
         calls.append(dataset)
         return listed if len(calls) == 1 else list_files(dataset)
 
