@@ -343,7 +343,7 @@ def test_killed_at_any_moment_and_run_again_the_lake_has_the_bytes_of_an_undistu
 
 @pytest.mark.slow
 def test_two_whole_ingests_at_once_and_any_number_of_workers_give_the_same_bytes(tmp_path):
-    folder = write_folder(tmp_path / "music", 700)
+    folder = write_folder(tmp_path / "music", 1200)
     processes = [start_ingest(folder, tmp_path / "shared", workers) for workers in (1, 2)]
     for process in processes:
         assert process.stdout.readline().strip() == READY
