@@ -1,15 +1,13 @@
 """POP909: `001/001.mid` to `909/909.mid`, each with alternate versions `001/versions/001-v1.mid` ….
 
-The index gives a song's name, its artist (here the performer), and in `modify_times` how many versions it has.
-The original archive has it as `index.xlsx`, which no package that pianogen needs can read: saved as
-`index.csv` beside it, it is read.
+The index, `index.xlsx` or `index.csv`, gives a song's name, its artist (here the performer), and in `modify_times`
+how many versions it has.
 """
 
 import re
 from collections.abc import Sequence
 
 from pianogen.catalogue import Dataset, SourceFile
-from pianogen.folders import printable
 from pianogen.metadata.findings import FileFacts, Findings, Link, Notes, archive_path
 from pianogen.metadata.matching import paths_of
 from pianogen.metadata.tabular import Row, find_beside, read_rows
@@ -62,16 +60,14 @@ def _songs(dataset: Dataset, notes: Notes) -> dict[str, tuple[str | None, str | 
 
 
 def _rows(dataset: Dataset, notes: Notes) -> dict[str, Row]:
-    path = find_beside(dataset, ["index.csv"], notes)
+    path = find_beside(dataset, ["index.csv", "index.xlsx"], notes)
     if path is not None:
         rows = read_rows(path, ("song_id", "name", "artist", "modify_times"), notes)
         # A spreadsheet takes the zeros of 001 away.
         for row in rows:
             row.values["song_id"] = row.values["song_id"].strip().zfill(3)
         return paths_of(rows, "song_id", notes)
-    sheet = find_beside(dataset, ["index.xlsx"], notes)
-    found = f"{printable(sheet.name)} cannot be read here; save it as index.csv beside it" if sheet else "it is missing"
-    notes.add(f"index.csv is not in the dataset's folder: no names and artists of songs; {found}")
+    notes.add("neither index.xlsx nor index.csv is in the dataset's folder: no names and artists of songs")
     return {}
 
 

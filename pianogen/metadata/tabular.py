@@ -1,9 +1,11 @@
-"""CSV files beside a dataset's music, read row by row: a broken row costs that row and is noted."""
+"""Tables beside a dataset's music, read row by row: a broken row costs that row and is noted."""
 
 import csv
 import fnmatch
 import io
+import itertools
 import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +15,7 @@ from pianogen.folders import printable
 from pianogen.metadata.findings import Notes
 
 MAX_BYTES = 64 * 2**20
+MAX_SHEET_ROWS = 2**20
 
 
 class Row(NamedTuple):
@@ -52,11 +55,7 @@ def _beside(folder: Path, roots: Sequence[str], depth: int = 3) -> Iterator[Path
         return  # list_files tells of folders that cannot be opened
 
 
-def read_text(path: Path, notes: Notes) -> str | None:
-    """The file's text; None, noted, where it cannot be read.
-
-    Bytes that are not UTF-8 are noted and kept as in names of files (PEP 383), so that they still name theirs.
-    """
+def _read_bytes(path: Path, notes: Notes) -> bytes | None:
     name = printable(path.name)
     try:
         with path.open("rb") as file:
@@ -66,6 +65,18 @@ def read_text(path: Path, notes: Notes) -> str | None:
         return None
     if len(data) > MAX_BYTES:
         notes.add(f"{name}: more than {MAX_BYTES // 2**20} MiB; not read")
+        return None
+    return data
+
+
+def read_text(path: Path, notes: Notes) -> str | None:
+    """The file's text; None, noted, where it cannot be read.
+
+    Bytes that are not UTF-8 are noted and kept as in names of files (PEP 383), so that they still name theirs.
+    """
+    name = printable(path.name)
+    data = _read_bytes(path, notes)
+    if data is None:
         return None
     try:
         return data.decode("utf-8-sig")
@@ -85,13 +96,15 @@ def _is_utf8(line: bytes) -> bool:
 
 
 def read_rows(path: Path, required: Sequence[str], notes: Notes) -> list[Row]:
-    """Rows of a CSV file whose first row names its columns.
+    """Rows of a CSV file, or of the first sheet of an Excel workbook, whose first row names its columns.
 
     Args:
         path: the file.
         required: columns that it must have; without one of them no row is read.
         notes: told what is wrong, with file and line.
     """
+    if path.suffix.lower() == ".xlsx":
+        return _read_sheet(path, required, notes)
     name = printable(path.name)
     text = read_text(path, notes)
     if text is None:
@@ -111,9 +124,7 @@ def read_rows(path: Path, required: Sequence[str], notes: Notes) -> list[Row]:
             continue
         if not header:
             header = values
-            if missing := [column for column in required if column not in header]:
-                found = printable(", ".join(header)[:200])
-                notes.add(f"{name}: no column {', '.join(missing)}; found: {found}; its metadata are not read")
+            if not _has_columns(header, required, name, notes):
                 return []
         elif len(values) != len(header):
             if values:  # an empty line is no row
@@ -123,3 +134,50 @@ def read_rows(path: Path, required: Sequence[str], notes: Notes) -> list[Row]:
     if not header:
         notes.add(f"{name}: empty; no metadata")
     return rows
+
+
+def _read_sheet(path: Path, required: Sequence[str], notes: Notes) -> list[Row]:
+    import openpyxl  # takes a quarter of a second, and few have a workbook
+
+    name = printable(path.name)
+    data = _read_bytes(path, notes)
+    if data is None:
+        return []
+    rows: list[Row] = []
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
+                notes.add(f"{name}: more than {MAX_BYTES // 2**20} MiB unpacked; not read")
+                return []
+        sheet = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True).worksheets[0]
+        cells = sheet.iter_rows(values_only=True, max_row=MAX_SHEET_ROWS)
+        header = [_as_text(cell) for cell in next(iter(cells), ())]
+        if not _has_columns(header, required, name, notes):
+            return []
+        for number, values in enumerate(cells, 2):
+            texts = [_as_text(cell) for cell in values]
+            if any(texts):
+                # A sheet has no end of row: cells that are not there are empty.
+                rows.append(
+                    Row(f"{name} row {number}", dict(itertools.zip_longest(header, texts[: len(header)], fillvalue="")))
+                )
+    # Whatever openpyxl stumbles over, it says in errors of its own, of zipfile's and of Python's.
+    except Exception as error:
+        notes.add(f"{name}: not a workbook that can be read ({type(error).__name__}: {printable(str(error))[:200]})")
+        return []
+    return rows
+
+
+def _as_text(cell: object) -> str:
+    # 001 and 9420 typed into a sheet come back as numbers, at times as 9420.0.
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    return "" if cell is None else str(cell)
+
+
+def _has_columns(header: Sequence[str], required: Sequence[str], name: str, notes: Notes) -> bool:
+    missing = [column for column in required if column not in header]
+    if missing:
+        found = printable(", ".join(header)[:200])
+        notes.add(f"{name}: no column {', '.join(missing)}; found: {found}; its metadata are not read")
+    return not missing
