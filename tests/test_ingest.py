@@ -149,7 +149,8 @@ def test_removing_a_file_removes_it_from_every_current_table(folder, lake):
         assert gone not in lake.read(table)["performance_id"].to_pylist()
 
 
-def test_one_more_file_is_one_more_block_or_two_at_an_edge(folder, lake):
+def test_one_more_file_is_one_more_block_or_two_at_an_edge(folder, lake, monkeypatch):
+    monkeypatch.setattr(ingest, "FILES_PER_BLOCK", 128)
     write(folder, *(f"{i}.mid" for i in range(800)))
     run(folder, lake)
     before = blocks_and_times(lake)
@@ -208,7 +209,7 @@ def change_after_listing(monkeypatch, path: Path, times: int) -> None:
     """Write other music to `path` each time that the folder has just been listed."""
     left = [times]
 
-    def list_then_change(dataset, _list=ingest.list_files):
+    def list_then_change(dataset, settings, _list=ingest.list_files):
         files = _list(dataset)
         if left[0]:
             left[0] -= 1
@@ -228,7 +229,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(folder, lake, monkey
 def test_a_file_that_vanishes_while_it_is_read_is_gone_and_costs_no_other(folder, lake, monkeypatch):
     write(folder, "a.mid", "b.mid")
 
-    def list_then_lose(dataset, _list=ingest.list_files):
+    def list_then_lose(dataset, settings, _list=ingest.list_files):
         files = _list(dataset)
         (folder / "a.mid").unlink(missing_ok=True)
         return files
@@ -248,7 +249,8 @@ def test_files_that_never_rest_are_an_error_and_leave_the_tables_as_they_were(fo
     assert lake.read("notes")["pitch"].to_pylist() == [60]
 
 
-def test_progress_is_told_in_files(folder, lake):
+def test_progress_is_told_in_files(folder, lake, monkeypatch):
+    monkeypatch.setattr(ingest, "FILES_PER_BLOCK", 128)
     write(folder, *(f"{i}.mid" for i in range(800)))
     told = []
     ingest_dataset(lake, folder_dataset(folder), IN_THIS_PROCESS, lambda *progress: told.append(progress))
