@@ -257,6 +257,12 @@ class Lake:
 
     # Files
 
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for what need not last; it goes with the body, or with the next writer after a kill."""
+        with self._aside() as folder:
+            yield folder
+
     def write_file(self, path: Path, data: bytes) -> None:
         """Write a file whole: aside first, then renamed over the old one."""
         with self._aside() as folder:

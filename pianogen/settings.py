@@ -53,6 +53,52 @@ class DownloadConfig:
     """Ask no server, only mirrors on this disk."""
 
 
+PUBLISHED = ("keep", "ignore")
+KEPT = ("all", "one")
+EARLIER = ("keep", "ignore")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitPolicy:
+    """What decides where music goes: `[splits]` in the settings; see `splits`.
+
+    Raises:
+        SettingsError: a value is not among its choices, or the shares leave no train.
+    """
+
+    validation_fraction: float = 0.1
+    """Share of the groups that are drawn; what is not held out is train."""
+    test_fraction: float = 0.1
+    salt: str = "v1"
+    """Changing it redraws every split that is drawn."""
+    published: str = "keep"
+    """`keep`: validation and test sets that datasets publish stay as they are; `ignore`: they are drawn as well."""
+    keep: str = "all"
+    """`all`, or `one` of each set of copies; the others are left out."""
+    group_works: bool = True
+    """All renditions of a work stand on one side; without it only copies and excerpts do."""
+    group_shared_melodies: bool = False
+    """Pieces that share no more than their melody count as the same music."""
+    earlier: str = "keep"
+    """`keep`: what earlier runs drew stays where it can; `ignore`: all is drawn as in a new lake."""
+    max_group: int = 500
+    """Groups of more performances are broken up by leaving out those that join their clusters; 0: no group is."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        held_out = self.validation_fraction + self.test_fraction
+        if not (min(self.validation_fraction, self.test_fraction) >= 0 and held_out < 1):
+            raise SettingsError(
+                f"held-out fractions must be 0 or more and sum to less than 1, found "
+                f"{self.validation_fraction} and {self.test_fraction}"
+            )
+        for key, choices in (("published", PUBLISHED), ("keep", KEPT), ("earlier", EARLIER)):
+            if (value := getattr(self, key)) not in choices:
+                raise SettingsError(f"{key} must be one of {', '.join(choices)}, found {value!r}")
+        if self.max_group < 0:
+            raise SettingsError(f"max_group must be 0 (no limit) or more, found {self.max_group}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Every place and default that a stage is given by its caller."""
@@ -68,6 +114,7 @@ class Settings:
     raw: Path = Path("data/raw")
     """Where downloaded datasets lie, each in a folder of its name."""
     download: DownloadConfig = DownloadConfig()
+    splits: SplitPolicy = SplitPolicy()
     workers: int = 0
     """Processes for block stages; 0 means one per core."""
     backend: str = "processes"
@@ -124,7 +171,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
-    known = {*_PATHS, *_PLAIN, "datasets", "download"}
+    known = {*_PATHS, *_PLAIN, "datasets", "download", "splits"}
     if unknown := sorted(set(values) - known):
         raise SettingsError(f"{origin}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}")
     plain = {}
@@ -148,7 +195,28 @@ def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
         raise SettingsError(f"{origin}: [datasets.NAME] tables expected, found {folders!r}")
     datasets = tuple(_folder_dataset(name, table, root, origin) for name, table in folders.items())
     download = _download_config(values.get("download", {}), origin)
-    return Settings(root=root, folders=datasets, download=download, **paths, **plain)
+    splits = _split_policy(values.get("splits", {}), origin)
+    return Settings(root=root, folders=datasets, download=download, splits=splits, **paths, **plain)
+
+
+def _split_policy(table: Any, origin: str) -> SplitPolicy:
+    where = f"{origin}: [splits]"
+    if not isinstance(table, dict):
+        raise SettingsError(f"{where}: a table expected, found {table!r}")
+    kinds = {f.name: type(f.default) for f in fields(SplitPolicy)}
+    if unknown := sorted(set(table) - set(kinds)):
+        raise SettingsError(f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(kinds))}")
+    # 0 and 1 are fractions too, but true is no number.
+    values: dict[str, Any] = {
+        key: float(v) if kinds[key] is float and type(v) is int else v for key, v in table.items()
+    }
+    for key, value in values.items():
+        if type(value) is not kinds[key]:
+            raise SettingsError(f"{where}: {key} must be {kinds[key].__name__}, found {value!r}")
+    try:
+        return SplitPolicy(**values)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from None
 
 
 def _download_config(table: Any, origin: str) -> DownloadConfig:

@@ -22,10 +22,12 @@ import pyarrow as pa
 from pianogen import contamination, parallel
 from pianogen.augment import AugmentConfig, transpositions_within
 from pianogen.errors import ContaminationError, SettingsError, ShardError
-from pianogen.lake import Lake, Manifest, Stage
+from pianogen.lake import Lake, Manifest, Stage, digest
 from pianogen.licences import recorded_licences
 from pianogen.midi.columns import from_table
 from pianogen.settings import Settings
+from pianogen.shard_gate import leaks_in_shards
+from pianogen.splits import policy_of
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, make_tokenizer
 
 STAGE = Stage(
@@ -109,19 +111,51 @@ def build_shards(
     if missing := [split for split in SPLITS if not counts[split]["num_performances"]]:
         wanted = ", ".join(datasets) if datasets else "all datasets"
         raise ShardError(f"no music in {', '.join(missing)} of {wanted}; add performances, or name more datasets")
+    shard_certificate = _pass_gate(lake, settings, tasks, tokenizer, certificate, progress)
     coder = make_tokenizer(tokenizer)
     info = {
         "datasets": sorted(there if datasets is None else set(datasets)),
         "dataset_versions": _dataset_versions(lake, datasets),
         **recorded_licences(lake, datasets),
         "split_version": lake.require("splits").version,
-        "certificate": certificate,
+        "split_certificate": certificate,
+        "certificate": shard_certificate,
         "tokenizer": {**dict(tokenizer), "version": coder.version, "vocab_size": len(coder.vocab)},
         "augmentation": {**asdict(augment), "semitones": list(augment.semitones)},
         "counts": counts,
         "shards": shards,
     }
     return lake.publish(STAGE, [task.key for task in tasks], partition=name, info=info)
+
+
+def _pass_gate(
+    lake: Lake,
+    settings: Settings,
+    tasks: Sequence[_ShardTask],
+    tokenizer: Mapping,
+    certificate: str,
+    progress: parallel.Progress | None,
+) -> str:
+    """The certificate of the shards, once what their tokens say was compared across splits."""
+    tables = {
+        split: pa.concat_tables(
+            [
+                SEQUENCE_SCHEMA.empty_table(),
+                *(_read_shard(_path_of(lake, task)) for task in tasks if task.split == split),
+            ]
+        )
+        for split in SPLITS
+    }
+    inputs = [(task.split, task.key) for task in tasks]
+    policy = policy_of(lake.require("splits"))
+    leaks = leaks_in_shards(lake, settings, tables, inputs, tokenizer, policy, progress)
+    if leaks:
+        raise ContaminationError(contamination.explain_shards(lake, leaks))
+    return digest("shards", certificate, inputs)
+
+
+def _path_of(lake: Lake, task: _ShardTask) -> Path:
+    return lake.block_path(STAGE.name, task.key) / FILE_NAME
 
 
 def _dataset_versions(lake: Lake, datasets: Sequence[str] | None) -> dict[str, str]:
@@ -216,7 +250,7 @@ def _by_performance(notes: pa.Table, wanted: set[str]) -> Iterator[tuple[str, pa
 
 
 def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
-    path = lake.block_path(STAGE.name, task.key) / FILE_NAME
+    path = _path_of(lake, task)
     table = _read_shard(path)
     return {
         "shard": number,

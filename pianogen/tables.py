@@ -194,23 +194,49 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("span_sec", pa.float64()),  # first to last onset
         ]
     ),
-    # One row per performance and shingle kept (see dedupe/fingerprint.py).
-    "shingles": pa.schema(
+    # One row per performance and place of a shingle kept, ascending by shingle (see dedupe/shingle.py).
+    "shingles": _schema(
         [
             ("performance_id", ID),
             ("shingle", pa.uint64()),
-            ("lowest_pitch", pa.uint8()),  # of its first window
-            ("onset_sec", pa.float32()),
-            ("is_unique", pa.bool_()),  # stands once in the performance
+            ("kind", pa.uint8()),  # 0 window of notes, 1 top line, 2 chroma
+            ("onset_sec", pa.float32()),  # of its first note
+            ("pitch", pa.uint8()),  # that a transposition moves with it
+            ("is_mirrored", pa.bool_()),  # which of two mirror images stands there
         ]
     ),
     # One row per performance: how its shingles were sampled.
-    "fingerprints": pa.schema(
+    "fingerprints": _schema(
         [
             ("performance_id", ID),
+            ("notes_digest", pa.uint64()),  # of pitches, onsets and offsets
             ("sampling", pa.int32()),  # every shingle whose hash is a multiple of this was kept
-            ("num_shingles", pa.int32()),  # distinct ones kept
-            ("num_shingles_coarse", pa.int32()),  # distinct ones that the coarse rate would keep
+            ("num_places", pa.int32()),  # rows in shingles
+            ("num_shingles", pa.int32()),  # distinct ones
+            ("num_shingles_coarse", pa.int32()),  # distinct ones that the coarse sampling would keep
+            ("num_chroma", pa.int32()),  # of num_shingles, those of pitch classes
+            ("num_chroma_coarse", pa.int32()),
+        ]
+    ),
+    # One row per pair of performances that was compared note by note; kept so that more music costs what is new.
+    "second_looks": _schema(
+        [
+            ("pair", pa.uint64()),  # made of both digests
+            ("num_smaller", pa.int64()),
+            ("num_smaller_top", pa.int64()),
+            ("matched", pa.float64()),
+            ("matched_class", pa.float64()),
+            ("num_shared", pa.float64()),  # from here on dedupe.alignment.FIGURES
+            ("num_anchors", pa.float64()),
+            ("num_windows", pa.float64()),
+            ("semitones", pa.float64()),
+            ("is_mirrored", pa.float64()),
+            ("tempo_ratio", pa.float64()),
+            ("residual_sec", pa.float64()),
+            ("own_residual_sec", pa.float64()),
+            ("coverage_a", pa.float64()),
+            ("coverage_b", pa.float64()),
+            ("num_top_lines", pa.float64()),
         ]
     ),
     # One row per pair of performances that hold the same music; performance_a < performance_b.
@@ -218,34 +244,60 @@ SCHEMAS: dict[str, pa.Schema] = {
         [
             ("performance_a", ID),
             ("performance_b", ID),
-            ("relation", pa.string()),  # same_bytes | same_notes | edited_copy | similar
-            ("score", pa.float64()),  # share of the smaller one's shingles found in the other, 0-1
+            ("relation", pa.string()),  # of dedupe.relations.RELATIONS
+            ("score", pa.float64()),  # share of the smaller one's shingles that lie on the chain of anchors, 0-1
+            ("coverage", pa.float64()),  # the greater one of the next two
+            ("coverage_a", pa.float64()),  # share of a's time that the chain covers, 0-1
+            ("coverage_b", pa.float64()),
+            ("residual_sec", pa.float64()),  # median distance of an anchor from its line; null: not known
             ("num_shared", pa.int32()),  # shingles; 0 where equal hashes speak alone
-            ("num_anchors", pa.int32()),  # of them, those that agree on the transposition
-            ("semitones", pa.int32()),  # b is a, transposed up by this
+            ("num_anchors", pa.int32()),  # of the chain
+            ("semitones", pa.int32()),  # b is a, transposed up by this; of mirror images: sum of a pitch and its image
+            ("is_mirrored", pa.bool_()),  # b is a's mirror image on the keyboard
             ("tempo_ratio", pa.float64()),  # seconds of b per second of a; null: unknown
         ]
     ),
-    # One row per performance.
+    # One row per performance: the others that hold the same music (see dedupe/clusters.py).
     "clusters": pa.schema(
         [
             ("performance_id", ID),
-            ("cluster_id", ID),
+            ("cluster_id", ID),  # its member of the smallest id in the earliest dataset
             ("is_representative", pa.bool_()),
             ("cluster_size", pa.int32()),
+            ("completeness", pa.float64()),  # mean share of the other members that it covers, 0-1; 1 when alone
+            ("absorbed_by", pa.string()),  # relation by which an earlier one makes it superfluous; null: none does
+            ("nearest_id", ID),  # the member it shares most with, by the next four; null when alone
+            ("nearest_relation", pa.string()),
+            ("nearest_score", pa.float64()),
+            ("nearest_coverage", pa.float64()),  # share of its own time, 0-1
         ]
     ),
-    # One row per performance.
+    # One row per performance (see splits.py).
     "splits": pa.schema(
         [
             ("performance_id", ID),
             ("dataset", pa.string()),
             ("cluster_id", ID),
-            ("split", pa.string()),  # train | validation | test
-            ("reason", pa.string()),  # cluster | dataset
+            ("split_group", ID),  # all that stands on one side, named like a cluster; null: its dataset is pinned
+            ("drawn_by", ID),  # name whose hash decided the group's split; null: no draw did
+            ("split", pa.string()),  # train | validation | test | none: left out
+            ("reason", pa.string()),  # of splits.REASONS
         ]
     ),
-    # One row per duplicate pair whose members stand in different splits; empty when the split is clean.
+    # One row per performance that stands elsewhere than it would by itself, and per move since an earlier version.
+    "split_moves": pa.schema(
+        [
+            ("performance_id", ID),
+            ("dataset", pa.string()),
+            ("compared_with", pa.string()),  # what said from_split: published | drawn | earlier
+            ("from_split", pa.string()),
+            ("to_split", pa.string()),
+            ("reason", pa.string()),  # of splits.REASONS; of an earlier version also joined | parted | policy
+            ("because_of", ID),  # the performance that it follows or gives way to; null: none
+            ("relation", pa.string()),  # of the two; null: they are no pair, others stand between
+        ]
+    ),
+    # One row per pair in two splits that the policy wants in one; empty when the split is clean.
     "contamination": pa.schema(
         [
             ("split_a", pa.string()),
@@ -256,11 +308,32 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("path_b", pa.string()),
             ("relation", pa.string()),
             ("score", pa.float64()),
+            ("coverage", pa.float64()),  # this and the rest: as in duplicate_pairs
+            ("residual_sec", pa.float64()),
+            ("num_anchors", pa.int32()),
             ("semitones", pa.int32()),
+            ("is_mirrored", pa.bool_()),
             ("tempo_ratio", pa.float64()),
             ("performance_a", ID),
             ("performance_b", ID),
-            ("cluster_id", ID),
+            ("cluster_id", ID),  # of a
+        ]
+    ),
+    # One row per pair of sequences of finished shards that hold the same music in two splits; empty when clean.
+    "shard_contamination": pa.schema(
+        [
+            ("split_a", pa.string()),
+            ("split_b", pa.string()),
+            ("performance_a", ID),
+            ("performance_b", ID),
+            ("relation", pa.string()),
+            ("score", pa.float64()),
+            ("coverage", pa.float64()),
+            ("residual_sec", pa.float64()),
+            ("num_anchors", pa.int32()),
+            ("semitones", pa.int32()),
+            ("is_mirrored", pa.bool_()),
+            ("tempo_ratio", pa.float64()),
         ]
     ),
     # One row per performance; written by warehouse/views/performance_statistics.sql.

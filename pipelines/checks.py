@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 
 from pipelines.resources import Workspace
+from pipelines.showing import bulleted
 
 BLOCKING = {"every_file_is_a_performance_or_a_rejection", "every_file_has_one_source"}
 """What no later stage may build on when it is broken: files got lost, or their licence is not known."""
@@ -56,8 +57,30 @@ def no_music_stands_in_two_splits(workspace: Workspace) -> dg.AssetCheckResult:
     try:
         certificate = require_clean(workspace.lake)
     except ContaminationError as error:
-        listed = dg.MetadataValue.md("\n".join(f"- {describe(row)}" for row in rows[:SHOWN]))
+        listed = dg.MetadataValue.md(bulleted([describe(row) for row in rows]))
         return dg.AssetCheckResult(
             passed=False, description=str(error), metadata={"num_pairs": len(rows), "pairs": listed}
         )
     return dg.AssetCheckResult(passed=True, metadata={"certificate": certificate})
+
+
+@dg.asset_check(asset="splits")
+def no_group_holds_a_large_share_of_the_music(workspace: Workspace) -> dg.AssetCheckResult:
+    """A warning: a group above this share of all notes, which stands on one side, may hang together by medleys."""
+    giants = workspace.lake.require("splits").info.get("giant_groups", [])
+    if not giants:
+        return dg.AssetCheckResult(passed=True, severity=dg.AssetCheckSeverity.WARN)
+    found = workspace.lake.read("files", ["dataset", "path", "performance_id"]).to_pylist()
+    file_of = {row["performance_id"]: f"{row['dataset']}/{row['path']}" for row in found}
+    lines = [
+        f"{giant['split_group']}: {giant['num_performances']} performances of {giant['num_clusters']} clusters, "
+        f"{giant['note_share']:.0%} of all notes; joined by {giant['num_bridges']}: "
+        + ", ".join(str(file_of.get(i, i)) for i in giant["bridges"])
+        for giant in giants
+    ]
+    return dg.AssetCheckResult(
+        passed=False,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"{len(giants)} groups hold a large share of the music; max_group under [splits] breaks them up",
+        metadata={"groups": dg.MetadataValue.md(bulleted(lines))},
+    )

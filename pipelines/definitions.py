@@ -35,7 +35,11 @@ def build_definitions(config: Path) -> dg.Definitions:
             evaluation.leaderboard,
             report.report,
         ],
-        asset_checks=[*checks.sql_checks(settings.sql / "checks"), checks.no_music_stands_in_two_splits],
+        asset_checks=[
+            *checks.sql_checks(settings.sql / "checks"),
+            checks.no_music_stands_in_two_splits,
+            checks.no_group_holds_a_large_share_of_the_music,
+        ],
         jobs=[*automation.ASSET_JOBS, automation.everything],
         schedules=[automation.weekly_reingestion],
         sensors=[automation.custom_folders, automation.downstream],

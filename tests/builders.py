@@ -1,5 +1,6 @@
 """Inputs written out: notes, a lake with a little music in it, an experiment that trains in seconds."""
 
+import random
 import struct
 from pathlib import Path
 
@@ -33,6 +34,13 @@ def notes(*rows: tuple[float, int, float], velocity: int = 80) -> NoteColumns:
 def scale(start: int, num_notes: int) -> NoteColumns:
     """A major scale up and down in eighths, as long as it takes: music that a tiny model can learn."""
     steps = [0, 2, 4, 5, 7, 9, 11, 12, 11, 9, 7, 5, 4, 2]
+    return notes(*[(i / 2, start + steps[i % len(steps)], 0.5) for i in range(num_notes)])
+
+
+def figure(seed: int, start: int, num_notes: int) -> NoteColumns:
+    """A figure of 14 eighths over and over, another one for each seed: music that a tiny model can learn."""
+    rng = random.Random(seed)
+    steps = [rng.randrange(13) for _ in range(14)]
     return notes(*[(i / 2, start + steps[i % len(steps)], 0.5) for i in range(num_notes)])
 
 
@@ -132,10 +140,10 @@ def write_lake(root: Path, performances: dict[str, tuple[str, NoteColumns]], tem
 
 
 def write_tiny_lake(root: Path) -> Lake:
-    """Scales: 8 performances to train on, 2 to validate, 3 to test."""
+    """Figures: 8 performances to train on, 2 to validate, 3 to test."""
     splits = ["train"] * 8 + ["validation"] * 2 + ["test"] * 3
     return write_lake(
-        root, {f"{i:032x}": (split, scale(48 + i, 40 + 3 * i)) for i, split in enumerate(splits)}, tempo_qpm=100.0
+        root, {f"{i:032x}": (split, figure(i, 48 + i, 40 + 3 * i)) for i, split in enumerate(splits)}, tempo_qpm=100.0
     )
 
 

@@ -76,8 +76,8 @@ def compare(lake: Lake, datasets: Sequence[Dataset], settings: Settings) -> Mani
 def curate(lake: Lake, datasets: Sequence[Dataset], settings: Settings) -> Manifest:
     """Files to splits."""
     compare(lake, datasets, settings)
-    find_clusters(lake, [dataset.name for dataset in datasets])
-    return assign_splits(lake, datasets)
+    find_clusters(lake, [dataset.name for dataset in datasets], settings.splits)
+    return assign_splits(lake, datasets, settings.splits)
 
 
 def shard(lake: Lake, workers: int = 1) -> Manifest:

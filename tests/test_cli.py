@@ -36,6 +36,7 @@ COMMANDS = [
     "inspect",
     "ingest",
     "dedupe",
+    "audit",
     "sql",
     "tokenize",
     "train",

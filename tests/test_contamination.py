@@ -104,7 +104,7 @@ def test_a_transposed_sped_up_copy_of_a_test_chorale_in_custom_fails_the_gate_wh
     copy.unlink()
     curate(lake, [CHORALES, pinned], here(tmp_path))
     assert require_clean(lake) == clean
-    assert shards(lake).info["certificate"] == clean
+    assert shards(lake).info["split_certificate"] == clean
 
 
 @pytest.mark.parametrize("change", ["excerpt", "few_notes_less", "played_unevenly"])
@@ -254,9 +254,13 @@ def test_a_pair_without_a_known_tempo_ratio_is_described_without_one():
     row = {
         "dataset_a": "a", "path_a": "x.mid", "split_a": "train",
         "dataset_b": "b", "path_b": "y.mid", "split_b": "test",
-        "relation": "similar", "score": 0.25, "semitones": 0, "tempo_ratio": None,
+        "relation": "same_work", "score": 0.25, "coverage": 0.8, "residual_sec": None, "num_anchors": 0,
+        "semitones": 0, "is_mirrored": False, "tempo_ratio": None,
     }  # fmt: skip
-    assert describe(row) == "b/y.mid in test is similar of a/x.mid in train, score 0.25"
-    assert describe({**row, "semitones": -3, "tempo_ratio": 1.25}) == (
-        "b/y.mid in test is similar of a/x.mid in train (transposed by -3 semitones, 1.25 times as long), score 0.25"
+    assert describe(row) == "b/y.mid in test is same_work of a/x.mid in train, score 0.25, coverage 0.80"
+    assert describe({**row, "semitones": -3, "tempo_ratio": 1.25, "residual_sec": 0.0123, "num_anchors": 40}) == (
+        "b/y.mid in test is same_work of a/x.mid in train (transposed by -3 semitones, 1.25 times as long), "
+        "score 0.25, coverage 0.80, residual 0.012 s, 40 anchors"
     )
+    # The number is a sum of pitches then, not an interval.
+    assert "(mirrored on the keyboard), score" in describe({**row, "semitones": 127, "is_mirrored": True})

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pianogen.errors import SettingsError
-from pianogen.settings import load_settings
+from pianogen.settings import SplitPolicy, load_settings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -164,3 +164,49 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "latin.toml").write_bytes(b"lake = '\xe9'")
     with pytest.raises(SettingsError, match=r"latin.toml: not valid TOML: 'utf-8' codec"):
         load_settings(tmp_path / "latin.toml")
+
+
+def test_the_split_policy_is_read_and_whole_numbers_are_fractions_too(tmp_path):
+    text = (
+        '[splits]\nvalidation_fraction = 0\ntest_fraction = 0.25\nsalt = "v2"\npublished = "ignore"\nkeep = "one"\n'
+        'group_works = false\ngroup_shared_melodies = true\nearlier = "ignore"\nmax_group = 20\n'
+    )
+    assert load_settings(write(tmp_path, text)).splits == SplitPolicy(
+        validation_fraction=0.0,
+        test_fraction=0.25,
+        salt="v2",
+        published="ignore",
+        keep="one",
+        group_works=False,
+        group_shared_melodies=True,
+        earlier="ignore",
+        max_group=20,
+    )
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("splits = 3", r"\[splits\]: a table expected, found 3"),
+        ("[splits]\nsize = 1", r"\[splits\]: unknown key 'size'; known keys: earlier, group_shared_melodies"),
+        ('[splits]\npublished = "yes"', r"\[splits\]: published must be one of keep, ignore, found 'yes'"),
+        ('[splits]\nkeep = "none"', r"\[splits\]: keep must be one of all, one, found 'none'"),
+        ('[splits]\nearlier = ""', r"\[splits\]: earlier must be one of keep, ignore, found ''"),
+        ("[splits]\nsalt = 1", r"\[splits\]: salt must be str, found 1"),
+        ("[splits]\ngroup_works = 1", r"\[splits\]: group_works must be bool, found 1"),
+        ("[splits]\nmax_group = true", r"\[splits\]: max_group must be int, found True"),
+        ("[splits]\nmax_group = -1", r"\[splits\]: max_group must be 0 \(no limit\) or more, found -1"),
+        ("[splits]\ntest_fraction = true", r"\[splits\]: test_fraction must be float, found True"),
+        ("[splits]\ntest_fraction = nan", r"\[splits\]: held-out fractions must be .* found 0.1 and nan"),
+        ("[splits]\ntest_fraction = 1", r"\[splits\]: held-out fractions must be .* found 0.1 and 1.0"),
+    ],
+)
+def test_a_split_policy_that_cannot_be_meant_is_refused(tmp_path, line, message):
+    with pytest.raises(SettingsError, match=message):
+        load_settings(write(tmp_path, line))
+
+
+@pytest.mark.parametrize(("validation", "test"), [(-0.1, 0.1), (0.1, -0.1), (0.5, 0.5), (0.9, 0.2)])
+def test_shares_that_leave_no_train_are_refused(validation, test):
+    with pytest.raises(SettingsError, match=f"found {validation} and {test}"):
+        SplitPolicy(validation_fraction=validation, test_fraction=test)

@@ -12,12 +12,12 @@ import corpora
 import numpy as np
 import pyarrow as pa
 import pytest
-from builders import notes, scale, write_lake, write_tiny_lake
+from builders import figure, notes, scale, write_lake, write_tiny_lake
 from corpora import AUGMENT, curate, folder_dataset, here, improvise, shard, write_many, write_midi
 from ingests import files_below
 
 from pianogen.augment import AugmentConfig
-from pianogen.errors import SettingsError, ShardError
+from pianogen.errors import ContaminationError, SettingsError, ShardError
 from pianogen.lake import Lake, Manifest
 from pianogen.midi.columns import from_table
 from pianogen.shards import SPLITS, ShardSet, build_shards
@@ -85,8 +85,8 @@ def test_transpositions_that_leave_the_piano_are_left_out(tmp_path):
         "1" * 32: ("train", notes(*[(i, 21 + i, 1) for i in range(10)])),
         "2" * 32: ("train", notes(*[(i, 99 + i, 1) for i in range(10)])),
         "3" * 32: ("train", notes((0, 15, 1), *[(i, 60 + i, 1) for i in range(10)])),
-        "4" * 32: ("validation", scale(60, 20)),
-        "5" * 32: ("test", scale(60, 20)),
+        "4" * 32: ("validation", figure(1, 60, 20)),
+        "5" * 32: ("test", figure(2, 60, 20)),
     }
     lake = write_lake(tmp_path / "lake", edges)
     manifest = build(lake, augment=AugmentConfig(semitones=(-2, -1, 0, 1)))
@@ -256,6 +256,23 @@ def test_a_split_without_music_is_refused(tmp_path):
     lake = write_lake(tmp_path / "lake", {"1" * 32: ("train", scale(60, 20)), "2" * 32: ("test", scale(60, 20))})
     with pytest.raises(ShardError, match="no music in validation of all datasets; add performances"):
         build(lake)
+
+
+def test_music_that_the_tokens_hold_in_two_splits_is_refused(tmp_path):
+    """The split is said to be clean; the shards are asked themselves, transpositions and all."""
+    music = {
+        "1" * 32: ("train", figure(1, 60, 60)),
+        "2" * 32: ("train", figure(2, 60, 60)),
+        "3" * 32: ("validation", figure(3, 60, 60)),
+        "4" * 32: ("test", figure(2, 63, 70)),
+    }
+    lake = write_lake(tmp_path / "lake", music)
+    with pytest.raises(ContaminationError, match="decoded from the tokens of the shards, 1 pair") as caught:
+        build(lake)
+    assert "2" * 32 in str(caught.value)
+    assert "4" * 32 in str(caught.value)
+    assert lake.manifest("shards", "tiny") is None
+    assert list((lake.root / "tmp").iterdir()) == []
 
 
 def test_shards_of_another_tokenizer_version_are_refused(lake):

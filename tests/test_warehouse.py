@@ -167,7 +167,7 @@ def test_every_table_and_view_of_the_warehouse_has_a_comment(lake, runs, out):
     assert [name for name, comment in found.items() if not comment] == []
     assert found["notes"] == COMMENTS["notes"]
     assert found["hours_by_split"] == (
-        "How much music each split holds, by dataset. "
+        "How much music each split holds, by dataset; what is left out is in split_moves_by_reason. "
         "Grain: split, dataset. Units: hours played, counts; notes without drums."
     )
 

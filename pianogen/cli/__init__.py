@@ -1,7 +1,8 @@
 """The command `pianogen`: arguments in, library calls, text out.
 
     datasets.py   datasets, download
-    corpus.py     inspect, ingest, dedupe, sql
+    corpus.py     inspect, ingest, sql
+    same_music.py dedupe, audit
     models.py     tokenize, train, evaluate, generate, leaderboard, report
     shared.py     options, tables, bars
 
@@ -13,10 +14,10 @@ import sys
 from rich.text import Text
 
 from pianogen import errors
-from pianogen.cli import corpus, datasets, models
+from pianogen.cli import corpus, datasets, models, same_music
 from pianogen.cli.shared import app, err
 
-__all__ = ["app", "corpus", "datasets", "main", "models"]
+__all__ = ["app", "corpus", "datasets", "main", "models", "same_music"]
 
 
 def main() -> None:

@@ -1,14 +1,13 @@
-"""Commands about music: a file, the lake, the same music, and the warehouse."""
+"""Commands about music: a file, the lake, and the warehouse."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
-from pianogen.cli.shared import Config, Format, app, cell, err, print_rows, progress_bar, publish, write_csv
-from pianogen.settings import Settings, load_settings
+from pianogen.cli.shared import Config, Format, app, cell, print_rows, progress_bar, publish
+from pianogen.settings import load_settings
 
 if TYPE_CHECKING:
     from pianogen.lake import Lake, Manifest
@@ -93,60 +92,6 @@ def _print_ingested(lake: "Lake", manifest: "Manifest") -> None:
         typer.echo(f"  metadata: and {len(notes) - MAX_NOTES} more notes")
     if info["non_commercial"]:
         typer.echo(f"  licence: {cell(info['licence'])}: no commercial use, nor of what is derived from it")
-
-
-@app.command(epilog="Example: pianogen dedupe ~/music --out pairs.csv")
-def dedupe(
-    folder: Annotated[Path | None, typer.Argument(help="Any folder of music; the lake without it.")] = None,
-    to: Annotated[Path | None, typer.Option("--out", help="Write the pairs of FOLDER as CSV.")] = None,
-    config: Config = None,
-) -> None:
-    """Find the same music under other names, keys and tempi.
-
-    With FOLDER: pairs of its files, as a table or CSV; no project is needed. Without: fingerprints, pairs,
-    clusters and splits of the lake, and the verdict of the contamination gate.
-    """
-    settings = load_settings(config)
-    if folder is None:
-        _dedupe_lake(settings)
-        return
-    from pianogen.dedupe.folder import dedupe_folder
-
-    with progress_bar("files parsed") as progress:
-        found = dedupe_folder(folder, settings, progress)
-    if to is None:
-        print_rows(found.pairs, Format.table)
-    else:
-        write_csv(found.pairs, to)
-    for row in found.rejections.to_pylist():
-        err.print(Text(cell(f"rejected: {row['path']}: {row['reason']}: {row['detail']}")))
-    err.print(
-        f"{found.num_files} files, {found.rejections.num_rows} rejected, {found.pairs.num_rows} pairs"
-        + (f" in {to}" if to else "")
-    )
-
-
-def _dedupe_lake(settings: Settings) -> None:
-    from pianogen.catalogue import load_catalogue
-    from pianogen.contamination import require_clean
-    from pianogen.dedupe.candidates import find_duplicate_pairs
-    from pianogen.dedupe.clusters import find_clusters
-    from pianogen.dedupe.fingerprint import fingerprint_dataset
-    from pianogen.lake import Lake
-    from pianogen.splits import assign_splits
-
-    lake, known = Lake(settings.lake), load_catalogue(settings)
-    for manifest in lake.manifests("ingest"):
-        with progress_bar(f"{manifest.partition}: blocks fingerprinted") as progress:
-            fingerprint_dataset(lake, manifest.partition, settings, progress)
-    pairs = find_duplicate_pairs(lake).info["num_pairs"]
-    clusters = find_clusters(lake, [dataset.name for dataset in known]).info
-    splits = assign_splits(lake, known).info["num_performances"]
-    typer.echo(f"pairs: {', '.join(f'{n} {relation}' for relation, n in pairs.items()) or 'none'}")
-    typer.echo(f"clusters: {clusters['num_clusters']}, the largest of {clusters['largest']}")
-    typer.echo(f"splits: {', '.join(f'{n} {split}' for split, n in splits.items())}")
-    publish(settings)
-    typer.echo(f"gate: passed, certificate {require_clean(lake)}")
 
 
 @app.command(epilog='Example: pianogen sql "select dataset, count(*) from performances group by all" --format csv')

@@ -1,57 +1,68 @@
-"""Pairs of performances that hold the same music, by equal hashes and by shared shingles.
+"""Pairs of performances that hold the same music, by equal hashes and by shingles that lie on one line.
 
-Tier 0, `same_bytes`: equal file ids. Tier 1, `same_notes`: equal content hashes, with velocity or without;
-`edited_copy`: equal up to transposition or tempo. Tier 2, `similar`: enough shared shingles,
-
-    score        = shared shingles / shingles of the one that has fewer   at the coarser sampling of the two
-    anchor share = the same, counting only shared shingles that agree on one transposition
-
-Shingles of very many performances (cadences, scales, loops) say nothing and are passed over. The tempo
-ratio is null where too few shingles stand once in both to tell it.
-
-Thresholds: on 1,460 files of seven datasets every listed pair of one work on the piano is found (821 of
-other performances, 229 of score and performance), and no pair joins pop songs with the concert
-repertoire; `python -m benchmarks.duplicates` repeats the measurement. They were chosen on the same files.
+Equal bytes and equal content hashes are found by a join; everything else by `comparison`, which looks at every pair
+that shares shingles. What both find carries the closer relation, and the evidence of the alignment.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from pianogen.dedupe.fingerprint import COARSE
+from pianogen import parallel
+from pianogen.dedupe.alignment import FIGURES
+from pianogen.dedupe.comparison import CandidateConfig, Comparison, compare_all
+from pianogen.dedupe.corpus import load_corpus
+from pianogen.dedupe.looks import SecondLooks, no_second_looks
+from pianogen.dedupe.relations import RELATIONS, RelationConfig, relations, scores
 from pianogen.lake import Lake, Manifest, Stage, digest
+from pianogen.settings import Settings, load_settings
 from pianogen.tables import SCHEMAS
 
 STAGE = Stage(
     name="duplicate_pairs",
-    modules=("pianogen.dedupe.candidates",),
-    packages=("duckdb", "pyarrow"),
+    modules=(
+        "pianogen.dedupe.alignment",
+        "pianogen.dedupe.candidates",
+        "pianogen.dedupe.comparison",
+        "pianogen.dedupe.corpus",
+        "pianogen.dedupe.fingerprint",
+        "pianogen.dedupe.looks",
+        "pianogen.dedupe.postings",
+        "pianogen.dedupe.relations",
+        "pianogen.dedupe.shingle",
+    ),
+    packages=("duckdb", "numba", "pyarrow"),
     tables=("duplicate_pairs",),
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairConfig:
-    """When shared shingles make a pair."""
+    """Which pairs are looked at, and what makes one."""
 
-    min_score: float = 0.08
-    min_anchor_share: float = 0.05
-    min_anchors: int = 5
-    backwards_share: float = 0.9
-    """With this share of its steps from anchor to anchor going backwards, a pair is music and its retrograde,"""
-    min_steps: int = 10
-    """told from this many steps on."""
+    candidates: CandidateConfig = field(default_factory=CandidateConfig)
+    relations: RelationConfig = field(default_factory=RelationConfig)
     min_edited_notes: int = 10
-    """Notes that both members of an `edited_copy` need."""
-    common_share: float = 0.02
-    """A shingle of more performances than this share of all is passed over,"""
-    common_from: int = 50
-    """but never one of this many or fewer."""
+    """Notes that both members of an `edited_copy` by its hash need: of fewer, any two are alike."""
+    max_equal: int = 64
+    """Of more performances with one hash, each is paired with the first alone."""
 
 
-def find_duplicate_pairs(lake: Lake, config: PairConfig | None = None) -> Manifest:
+def find_duplicate_pairs(
+    lake: Lake,
+    config: PairConfig | None = None,
+    settings: Settings | None = None,
+    progress: parallel.Progress | None = None,
+) -> Manifest:
     """Every duplicate pair among all current performances.
+
+    Args:
+        lake: with the fingerprints of every dataset.
+        config: what makes a pair.
+        settings: number of workers and backend.
+        progress: told of steps done and all.
 
     Returns:
         The manifest; its info counts the pairs by relation.
@@ -60,11 +71,21 @@ def find_duplicate_pairs(lake: Lake, config: PairConfig | None = None) -> Manife
     inputs = _fingerprint_blocks(lake)
     key = STAGE.key(inputs=inputs, settings=asdict(config))
     if not lake.has_block(STAGE.name, key):
-        with lake.connect(["performances", "content_hashes", "fingerprints", "shingles"]) as connection:
-            lake.write_block(STAGE.name, key, {"duplicate_pairs": duplicate_pairs(connection, config)})
+        with lake.scratch() as folder:
+            corpus = load_corpus(lake, folder)
+            version = STAGE.key(inputs=None, settings=asdict(config))
+            known = _known_looks(lake, version)
+            found = compare_all(
+                lake, corpus, config.candidates, config.relations, settings or load_settings(), known, progress
+            )
+            measured = _pairs_of(found, corpus.ids, config.relations)
+            _keep_looks(lake, found.looks, inputs, version)
+        with lake.connect(["performances", "content_hashes"]) as connection:
+            table = _with_equal(connection, measured, config)
+        lake.write_block(STAGE.name, key, {"duplicate_pairs": table})
     counts = lake.read_block(STAGE.name, key, "duplicate_pairs")["relation"].value_counts().to_pylist()
     info = {
-        "num_pairs": {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: c["values"])},
+        "num_pairs": {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: RELATIONS.index(c["values"]))},
         "fingerprint_blocks": digest(inputs),
     }
     return lake.publish(STAGE, [key], info=info)
@@ -87,110 +108,76 @@ def _fingerprint_blocks(lake: Lake) -> list[tuple[str, tuple[str, ...]]]:
     return [(m.partition, m.blocks) for m in lake.manifests("fingerprints")]
 
 
-def duplicate_pairs(connection: duckdb.DuckDBPyConnection, config: PairConfig) -> pa.Table:
-    """Pairs from the tables `performances`, `content_hashes`, `fingerprints` and `shingles` of a connection.
+LOOKS = Stage(
+    name="second_looks",
+    modules=("pianogen.dedupe.candidates",),
+    packages=("pyarrow",),
+    tables=("second_looks",),
+)
+"""What earlier comparisons saw. Nothing but time depends on it."""
 
-    Returns:
-        Rows of the lake's `duplicate_pairs`, ordered by their ids. A pair that several tiers find
-        carries the relation of the strictest.
-    """
-    connection.execute(_KEPT_SHINGLES, {"share": config.common_share, "floor": config.common_from})
-    names = ("min_score", "min_anchor_share", "min_anchors", "backwards_share", "min_steps", "min_edited_notes")
-    thresholds = {name: getattr(config, name) for name in names}
+
+def _known_looks(lake: Lake, version: str) -> SecondLooks:
+    manifest = lake.manifest(LOOKS.name)
+    if manifest is None or manifest.info.get("version") != version:
+        return no_second_looks()
+    table = lake.read("second_looks")
+    columns = {name: table[name].to_numpy() for name in SecondLooks._fields[:-1]}
+    return SecondLooks(**columns, figures=np.stack([table[name].to_numpy() for name in FIGURES], axis=1))
+
+
+def _keep_looks(lake: Lake, looks: SecondLooks, inputs: list, version: str) -> None:
+    key = LOOKS.key(inputs=[inputs, version])
+    if not lake.has_block(LOOKS.name, key):
+        order = np.argsort(looks.pair, kind="stable")
+        columns = [column[order] for column in (*looks[:-1], *looks.figures.T)]
+        table = pa.table(columns, schema=SCHEMAS["second_looks"])
+        lake.write_block(LOOKS.name, key, {"second_looks": table})
+    lake.publish(LOOKS, [key], info={"version": version})
+
+
+def _pairs_of(found: Comparison, ids: tuple[str, ...], config: RelationConfig) -> pa.Table:
+    """The pairs that are something to each other, with their evidence."""
+    named = relations(
+        found.figures, found.num_smaller, found.num_smaller_top, found.matched_class, found.matched, config
+    )
+    rows = np.flatnonzero(named >= 0)
+    figure = {name: found.figures[rows, i] for i, name in enumerate(FIGURES)}
+    # Of a copy whose tempo was edited, that which shows it.
+    is_retimed = figure["own_residual_sec"] <= config.max_edited_tempo_residual_sec
+    is_drifting = ~(figure["residual_sec"] <= config.max_copy_residual_sec)
+    residual = np.where(is_drifting & is_retimed, figure["own_residual_sec"], figure["residual_sec"])
+    names = np.array(ids, dtype=object)
+    return pa.table(
+        {
+            "performance_a": pa.array(names[found.a[rows]], pa.string()),
+            "performance_b": pa.array(names[found.b[rows]], pa.string()),
+            "relation": pa.array([RELATIONS[k] for k in named[rows]], pa.string()),
+            "score": scores(found.figures[rows], found.num_smaller[rows]).round(6),
+            "coverage": np.clip(np.maximum(figure["coverage_a"], figure["coverage_b"]), 0, 1).round(6),
+            "coverage_a": np.clip(figure["coverage_a"], 0, 1).round(6),
+            "coverage_b": np.clip(figure["coverage_b"], 0, 1).round(6),
+            "residual_sec": pa.array(residual.round(6), pa.float64(), from_pandas=True),
+            "num_shared": figure["num_shared"].astype(np.int32),
+            "num_anchors": figure["num_anchors"].astype(np.int32),
+            "semitones": figure["semitones"].astype(np.int32),
+            "is_mirrored": figure["is_mirrored"].astype(bool),
+            "tempo_ratio": figure["tempo_ratio"].round(4),
+        },
+        schema=SCHEMAS["duplicate_pairs"],
+    )
+
+
+def _with_equal(connection: duckdb.DuckDBPyConnection, measured: pa.Table, config: PairConfig) -> pa.Table:
+    """The measured pairs and those of equal hashes, ordered by their ids; the closer relation counts."""
+    connection.register("measured", measured)
+    thresholds = {"min_edited_notes": config.min_edited_notes, "max_equal": config.max_equal}
     found = connection.sql(_PAIRS, params=thresholds).to_arrow_table()
     return found.select(SCHEMAS["duplicate_pairs"].names).cast(SCHEMAS["duplicate_pairs"])
 
 
-_KEPT_SHINGLES = """
-create temp table kept as
-with document_frequency as (
-    select shingle, count(*) as num_performances from shingles group by shingle
-)
-select shingles.*
-from shingles
-inner join document_frequency using (shingle)
-where num_performances <= greatest($floor, $share * (select count(*) from performances))
-"""
-
-_PAIRS = f"""
-with sizes as (
-    select
-        performance_id,
-        any_value(sampling)                              as sampling,
-        count(*)                                         as num_fine,
-        count(*) filter (where shingle % {COARSE} = 0)   as num_coarse
-    from kept
-    inner join fingerprints using (performance_id)
-    group by performance_id
-),
-shared as (
-    select
-        a.performance_id                                  as performance_a,
-        b.performance_id                                  as performance_b,
-        b.lowest_pitch::integer - a.lowest_pitch::integer as semitones,
-        count(*)                                          as num_anchors
-    from kept as a
-    inner join kept as b on a.shingle = b.shingle and a.performance_id < b.performance_id
-    group by all
-),
-summed as (
-    -- Ties go to the smaller transposition, so that the answer does not depend on the order of rows.
-    select
-        performance_a,
-        performance_b,
-        sum(num_anchors)                                  as num_shared,
-        max(num_anchors)                                  as num_anchors,
-        arg_max(semitones, preference)                    as semitones
-    from (select *, num_anchors * 1000 - abs(semitones) * 2 - (semitones < 0)::integer as preference from shared)
-    group by all
-),
-scored as (
-    select
-        summed.*,
-        case when greatest(a.sampling, b.sampling) = 1 then least(a.num_fine, b.num_fine)
-             else least(a.num_coarse, b.num_coarse) end as num_smaller
-    from summed
-    inner join sizes as a on a.performance_id = performance_a
-    inner join sizes as b on b.performance_id = performance_b
-),
-resembling as (
-    select performance_a, performance_b, num_shared / num_smaller as score, num_shared, num_anchors, semitones
-    from scored
-    where num_anchors >= $min_anchors
-      and num_shared >= $min_score * num_smaller
-      and num_anchors >= $min_anchor_share * num_smaller
-),
-steps as (
-    -- How far b goes on while a does, from each anchor to the fourth after it; nearer ones tell of spread chords.
-    select
-        performance_a,
-        performance_b,
-        (b.onset_sec::double - lag(b.onset_sec::double, 4) over in_order)
-            / nullif(a.onset_sec::double - lag(a.onset_sec::double, 4) over in_order, 0) as ratio
-    from resembling
-    inner join kept as a on a.performance_id = performance_a
-    inner join kept as b on b.performance_id = performance_b and b.shingle = a.shingle
-    where a.is_unique and b.is_unique and b.lowest_pitch::integer - a.lowest_pitch::integer = semitones
-    window in_order as (partition by performance_a, performance_b order by a.onset_sec, b.onset_sec, a.shingle)
-),
-stretched as (
-    -- The median: repeats that one of the two leaves out are jumps, which would tilt a fitted line.
-    select
-        performance_a,
-        performance_b,
-        if(median(ratio) > 0, median(ratio), null)                                      as tempo_ratio,
-        count(ratio) >= $min_steps and avg((ratio < 0)::integer) >= $backwards_share    as is_backwards
-    from steps
-    group by performance_a, performance_b
-),
-alike as (
-    -- Sorted windows are the same backwards; the same music is not.
-    select *, 'similar' as relation, 3 as tier
-    from resembling
-    left join stretched using (performance_a, performance_b)
-    where not coalesce(is_backwards, false)
-),
-facts as (
+_PAIRS = """
+with facts as (
     select performance_id, file_id, num_notes, content_hashes.* exclude (performance_id)
     from performances
     inner join content_hashes using (performance_id)
@@ -200,38 +187,56 @@ hashed as (
     union all
     select performance_id, 1, 'same_notes', content_hash_any_velocity, lowest_pitch, span_sec from facts
     union all
-    -- Of a few notes, a key and a tempo further nothing is left to compare: any two intervals are alike.
     select performance_id, 2, 'edited_copy', content_hash_any_key, lowest_pitch, span_sec from facts
     where num_notes >= $min_edited_notes
     union all
     select performance_id, 2, 'edited_copy', content_hash_any_tempo, lowest_pitch, span_sec from facts
     where num_notes >= $min_edited_notes
 ),
+counted as (
+    select *, count(*) over same as num_equal, min(performance_id) over same as first_id
+    from hashed
+    window same as (partition by tier, hash)
+),
+met as (
+    select tier, a.relation, a.performance_id as id_a, b.performance_id as id_b
+    from counted as a
+    inner join counted as b using (tier, hash)
+    where a.performance_id < b.performance_id
+      and (a.num_equal <= $max_equal or a.performance_id = a.first_id)
+    union
+    -- Of very many equals those that were measured are named for what they are too.
+    select a.tier, a.relation, performance_a, performance_b
+    from measured
+    inner join counted as a on a.performance_id = performance_a and a.num_equal > $max_equal
+    inner join counted as b on b.performance_id = performance_b and b.tier = a.tier and b.hash = a.hash
+),
 equal as (
     select
-        a.performance_id as performance_a, b.performance_id as performance_b, a.relation, a.tier,
-        1.0 as score, 0 as num_shared, 0 as num_anchors,
+        id_a as performance_a, id_b as performance_b, relation, tier,
+        1.0 as score, 1.0 as coverage, 1.0 as coverage_a, 1.0 as coverage_b, 0.0 as residual_sec,
+        0 as num_shared, 0 as num_anchors,
         b.lowest_pitch::integer - a.lowest_pitch::integer as semitones,
-        b.span_sec / nullif(a.span_sec, 0) as tempo_ratio
-    from hashed as a
-    inner join hashed as b using (tier, hash)
-    where a.performance_id < b.performance_id
+        false as is_mirrored,
+        round(b.span_sec / nullif(a.span_sec, 0), 4) as tempo_ratio
+    from met
+    inner join facts as a on a.performance_id = id_a
+    inner join facts as b on b.performance_id = id_b
 ),
 every as (
-    select * from alike
+    select *, 3 as tier from measured
     union all by name
     select * from equal
+),
+ranked as (
+    -- Equal hashes say more than what was measured.
+    select *, row_number() over (partition by performance_a, performance_b order by tier) as place,
+        max(num_shared) over pair as most_shared, max(num_anchors) over pair as most_anchors
+    from every
+    window pair as (partition by performance_a, performance_b)
 )
-select
-    performance_a,
-    performance_b,
-    arg_min(relation, tier)                                   as relation,
-    round(least(max(score), 1), 6)                            as score,
-    max(num_shared)                                           as num_shared,
-    max(num_anchors)                                          as num_anchors,
-    arg_min(semitones, tier)                                  as semitones,
-    round(nullif(arg_min(coalesce(tempo_ratio, 'nan'), tier), 'nan'), 3) as tempo_ratio
-from every
-group by performance_a, performance_b
+select * exclude (num_shared, num_anchors), most_shared as num_shared, most_anchors as num_anchors
+from ranked
+where place = 1
 order by performance_a, performance_b
 """

@@ -65,7 +65,17 @@ def _bins(position: np.ndarray) -> np.ndarray:
     return np.rint(position + LEAN).astype(np.int64)
 
 
-def _hash(*columns: np.ndarray) -> str:
-    rows = np.stack(columns, axis=1)
-    rows = rows[np.lexsort(columns[::-1])]
-    return hashlib.sha256(rows.astype("<i4").tobytes()).hexdigest()[:32]
+def _hash(
+    onset: np.ndarray, pitch: np.ndarray, offset: np.ndarray | None = None, velocity: np.ndarray | None = None
+) -> str:
+    # A row is one number, as sorting and hashing those is several times faster: 24 bits for bins of the onset, 7 for
+    # the pitch, 24 for bins of the offset and 7 for the velocity. Bins beyond, 46 hours away, count as the last.
+    row = np.minimum(onset, _LAST_BIN) << 38 | pitch << 31
+    if offset is not None:
+        row |= np.minimum(offset, _LAST_BIN) << 7
+    if velocity is not None:
+        row |= velocity
+    return hashlib.sha256(np.sort(row).astype("<i8", copy=False).tobytes()).hexdigest()[:32]
+
+
+_LAST_BIN = 2**24 - 1

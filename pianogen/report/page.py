@@ -30,7 +30,7 @@ from pianogen.report import plots
 from pianogen.warehouse import open_warehouse
 
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = ("synth.js", "roll.js", "player.js")
+SCRIPTS = ("synth.js", "sequencer.js", "roll.js", "player.js")
 SPLITS = ("train", "validation", "test")
 _MARK = b'<meta name="generator" content="pianogen report">'
 """In the head of every report; a folder without it is not ours to replace."""

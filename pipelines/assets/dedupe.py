@@ -33,11 +33,12 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         pool="lake",
         automation_condition=when_inputs_change(),
     )
-    def duplicate_pairs(workspace: Workspace) -> dg.MaterializeResult:
+    def duplicate_pairs(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """Pairs of performances that hold the same music, with the relation and its evidence."""
         from pianogen.dedupe.candidates import find_duplicate_pairs
 
-        manifest = find_duplicate_pairs(workspace.lake)
+        progress = log_progress(context, "steps compared")
+        manifest = find_duplicate_pairs(workspace.lake, settings=workspace.settings, progress=progress)
         counts = manifest.info["num_pairs"]
         return result(manifest, **{"dagster/row_count": sum(counts.values())}, num_pairs=dg.MetadataValue.json(counts))
 
@@ -49,10 +50,11 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         automation_condition=when_inputs_change(),
     )
     def clusters(workspace: Workspace) -> dg.MaterializeResult:
-        """The cluster of every performance: all renditions of the same music together."""
+        """The cluster of every performance: all renditions of the same music together, and who represents them."""
         from pianogen.dedupe.clusters import find_clusters
 
-        manifest = find_clusters(workspace.lake, [dataset.name for dataset in workspace.datasets])
-        return result(manifest, num_clusters=manifest.info["num_clusters"], largest=manifest.info["largest"])
+        datasets = [dataset.name for dataset in workspace.datasets]
+        manifest = find_clusters(workspace.lake, datasets, workspace.settings.splits)
+        return result(manifest, **manifest.info)
 
     return [fingerprints, duplicate_pairs, clusters]

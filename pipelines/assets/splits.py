@@ -18,6 +18,16 @@ def splits(workspace: Workspace) -> dg.MaterializeResult:
     """The split of every performance, and the report of music that stands in two of them."""
     from pianogen.splits import assign_splits
 
-    manifest = assign_splits(workspace.lake, workspace.datasets)
-    counts = {f"num_{split}": n for split, n in manifest.info["num_performances"].items()}
-    return result(manifest, **{"dagster/row_count": sum(counts.values())}, **counts)
+    manifest = assign_splits(workspace.lake, workspace.datasets, workspace.settings.splits)
+    info = manifest.info
+    counts = {f"num_{split}": n for split, n in info["num_performances"].items()}
+    counts["num_left_out"] = sum(info["num_left_out"].values())
+    moved = workspace.lake.require("split_history").info["num_moved"]
+    return result(
+        manifest,
+        **{"dagster/row_count": sum(counts.values())},
+        **counts,
+        left_out=dg.MetadataValue.json(info["num_left_out"]),
+        moves=dg.MetadataValue.json(info["num_moves"]),
+        num_moved_since_earlier=moved,
+    )

@@ -1,135 +1,212 @@
+from collections import Counter
+from dataclasses import replace
+
+import mido
 import numpy as np
 import pytest
-from corpora import improvise
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
+from corpora import folder_dataset, here, write_many
+from ingests import files_below
+from shingling import STEP_SEC, Notes, improvised, melody, notes_of, places_of, slow_shingles, write_notes
 
-from pianogen.dedupe.fingerprint import COARSE, LONG_FROM, WINDOW, shingles
-
-SEC = 0.125
-
-pitches = st.lists(st.integers(20, 90), min_size=1, max_size=60)
-steps = st.lists(st.integers(0, 3), min_size=60, max_size=60)
-
-
-def onsets(steps: list[int], num_notes: int) -> np.ndarray:
-    return np.cumsum(steps[:num_notes]) * SEC
+from pianogen.dedupe.content_hash import content_hashes
+from pianogen.dedupe.fingerprint import STAGE, fingerprint_dataset, key_of, pitched_notes
+from pianogen.dedupe.shingle import CHROMA, COARSE, LONG_FROM, MAX_PLACES
+from pianogen.errors import LakeError
+from pianogen.ingest import ingest_dataset
+from pianogen.lake import Lake, digest
+from pianogen.tables import SCHEMAS
 
 
-def played(seed: int, num_notes: int) -> tuple[np.ndarray, np.ndarray]:
-    columns = improvise(seed, num_notes)
-    return columns.pitch, columns.onset_tick / columns.ticks_per_quarter / 2
+def loop(num_times: int) -> Notes:
+    phrase = melody(4, 24)
+    notes = phrase
+    for _ in range(num_times - 1):
+        notes = notes.followed_by(phrase, STEP_SEC)
+    return notes
 
 
-def window_of(shingle: int) -> list[int]:
-    """The differences that a shingle was made from: SplitMix64's finalizer undone, 7 bits each."""
-
-    def unshift(value: int, by: int) -> int:
-        found = value
-        for _ in range(64 // by):
-            found = value ^ (found >> by)
-        return found
-
-    value = unshift(shingle, 31)
-    value = value * pow(0x94D049BB133111EB, -1, 2**64) % 2**64
-    value = unshift(value, 27)
-    value = value * pow(0xBF58476D1CE4E5B9, -1, 2**64) % 2**64
-    value = unshift(value, 30)
-    value = (value - 0x9E3779B97F4A7C15) % 2**64
-    return [value >> (7 * i) & 0x7F for i in range(WINDOW - 1)]
+MUSIC = {
+    "short.mid": improvised(1, 6),
+    "piece.mid": improvised(2, 120),
+    "loop.mid": loop(9),
+    "long.mid": improvised(3, 1200),
+    "trill.mid": notes_of([(float(i), 60 + i % 2, 1.0) for i in range(80)]),
+    "nearly_long.mid": melody(5, LONG_FROM - 1),
+}
 
 
-@given(pitches, steps, st.integers(-20, 37))
-def test_transposition_keeps_every_shingle_and_moves_its_lowest_pitch(pitches, steps, semitones):
-    pitch, onset_sec = np.array(pitches), onsets(steps, len(pitches))
-    before, after = shingles(pitch, onset_sec), shingles(pitch + semitones, onset_sec)
-    assert np.array_equal(before.shingle, after.shingle)
-    assert np.array_equal(before.lowest_pitch.astype(int) + semitones, after.lowest_pitch)
-    assert np.array_equal(before.onset_sec, after.onset_sec)
-    assert np.array_equal(before.is_unique, after.is_unique)
+def fingerprinted(folder, lake: Lake, **settings):
+    mine, settings = folder_dataset(folder), replace(here(folder), **settings)
+    ingest_dataset(lake, mine, settings)
+    return fingerprint_dataset(lake, mine.name, settings)
 
 
-@given(pitches, steps, st.floats(0.2, 5))
-def test_another_tempo_keeps_every_shingle_and_scales_its_onset(pitches, steps, ratio):
-    pitch, onset_sec = np.array(pitches), onsets(steps, len(pitches))
-    before, after = shingles(pitch, onset_sec), shingles(pitch, onset_sec * ratio)
-    assert np.array_equal(before.shingle, after.shingle)
-    assert np.array_equal(before.lowest_pitch, after.lowest_pitch)
-    assert np.allclose(before.onset_sec * ratio, after.onset_sec, rtol=1e-5)
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory) -> Lake:
+    folder = tmp_path_factory.mktemp("music")
+    for name, notes in MUSIC.items():
+        write_notes(folder / name, notes)
+    lake = Lake(tmp_path_factory.mktemp("lake"))
+    fingerprinted(folder, lake)
+    return lake
 
 
-@given(pitches, steps, st.randoms(use_true_random=False))
-def test_the_order_of_the_rows_changes_nothing(pitches, steps, random):
-    pitch, onset_sec = np.array(pitches), onsets(steps, len(pitches))
-    order = random.sample(range(len(pitch)), len(pitch))
-    before, after = shingles(pitch, onset_sec), shingles(pitch[order], onset_sec[order])
-    for name in ("shingle", "lowest_pitch", "onset_sec", "is_unique"):
-        assert np.array_equal(getattr(before, name), getattr(after, name))
+def by_path(lake: Lake, table: str) -> dict[str, list[dict]]:
+    path_of = {file["performance_id"]: file["path"] for file in lake.read("files").to_pylist()}
+    rows: dict[str, list[dict]] = {path: [] for path in path_of.values()}
+    for row in lake.read(table).to_pylist():
+        rows[path_of[row.pop("performance_id")]].append(row)
+    return rows
 
 
-@pytest.mark.parametrize("num_notes", [100, 1500])
-def test_a_chord_spread_upwards_and_uneven_playing_keep_every_shingle(num_notes):
-    pitch, onset_sec = played(1, num_notes)
-    # From the lowest note up, within 60 ms, each beat early or late by as much.
-    rng = np.random.default_rng(0)
-    beat = np.unique(onset_sec, return_inverse=True)[1]
-    uneven = onset_sec + rng.uniform(-0.02, 0.02, beat.max() + 1)[beat] + (pitch - pitch.min()) * 0.0005
-    assert np.array_equal(shingles(pitch, onset_sec).shingle, shingles(pitch, uneven).shingle)
+def notes_by_path(lake: Lake) -> dict[str, Notes]:
+    path_of = {file["performance_id"]: file["path"] for file in lake.read("files").to_pylist()}
+    return {
+        path_of[one.performance_id]: Notes(one.pitch, one.onset_sec, one.offset_sec)
+        for block in lake.require("ingest", "mine").blocks
+        for one in pitched_notes(lake, block)
+    }
 
 
-@given(st.lists(st.integers(20, 100), max_size=WINDOW - 1), steps)
-def test_fewer_than_ten_notes_give_none(pitches, steps):
-    found = shingles(np.array(pitches, np.uint8), onsets(steps, len(pitches)))
-    assert len(found.shingle) == len(found.lowest_pitch) == len(found.onset_sec) == len(found.is_unique) == 0
+def test_the_shingles_of_each_performance_are_in_the_lake(lake):
+    for path, rows in by_path(lake, "shingles").items():
+        assert [tuple(row.values()) for row in rows] == [tuple(p) for p in slow_shingles(notes_by_path(lake)[path])]
 
 
-@pytest.mark.parametrize("pattern", [[60], [60, 62], [60, 64, 67], [60, 60, 72]])
-def test_trills_and_repeated_chords_give_none(pattern):
-    pitch = np.array(pattern * 40)
-    as_trill, as_chord = np.arange(len(pitch)) * SEC, np.arange(len(pitch)) // len(pattern) * SEC
-    assert len(shingles(pitch, as_trill).shingle) == len(shingles(pitch, as_chord).shingle) == 0
+def test_fingerprints_count_the_shingles_of_each_performance(lake):
+    shingles = by_path(lake, "shingles")
+    for path, (row,) in by_path(lake, "fingerprints").items():
+        held = shingles[path]
+        distinct = {one["shingle"] for one in held}
+        chroma = {one["shingle"] for one in held if one["kind"] == CHROMA}
+        row.pop("notes_digest")
+        assert row == {
+            "sampling": COARSE if path == "long.mid" else 1,
+            "num_places": len(held),
+            "num_shingles": len(distinct),
+            "num_shingles_coarse": sum(one % COARSE == 0 for one in distinct),
+            "num_chroma": len(chroma),
+            "num_chroma_coarse": sum(one % COARSE == 0 for one in chroma),
+        }, path
 
 
-@given(pitches, steps)
-def test_a_unison_counts_once(pitches, steps):
-    pitch, onset_sec = np.array(pitches), onsets(steps, len(pitches))
-    once, twice = shingles(pitch, onset_sec), shingles(np.tile(pitch, 2), np.tile(onset_sec, 2))
-    assert np.array_equal(once.shingle, twice.shingle)
-    assert np.array_equal(once.is_unique, twice.is_unique)
+def test_music_of_all_kinds_was_counted(lake):
+    counts = {path: row for path, (row,) in by_path(lake, "fingerprints").items()}
+    assert counts.keys() == MUSIC.keys()
+    assert counts["short.mid"]["num_places"] == counts["trill.mid"]["num_places"] == 0
+    assert counts["loop.mid"]["num_places"] > 3 * counts["loop.mid"]["num_shingles"]
+    places = Counter((row["kind"], row["shingle"]) for row in by_path(lake, "shingles")["loop.mid"])
+    assert max(places.values()) == MAX_PLACES
+    assert counts["long.mid"]["num_shingles"] == counts["long.mid"]["num_shingles_coarse"] > 0
+    assert counts["nearly_long.mid"]["num_shingles"] > counts["nearly_long.mid"]["num_shingles_coarse"] > 0
 
 
-@given(arrays.arrays(np.uint8, WINDOW, elements=st.integers(0, 127)).filter(lambda p: len(set(p)) >= 4))
-def test_a_shingle_holds_its_whole_window_so_no_two_windows_share_one(pitch):
-    (shingle,) = shingles(pitch, np.arange(WINDOW) * SEC).shingle
-    in_order = np.sort(pitch).astype(int)
-    assert window_of(int(shingle)) == list(in_order[1:] - in_order[0])
+def test_content_hashes_are_of_the_notes_in_the_lake(lake):
+    for path, (row,) in by_path(lake, "content_hashes").items():
+        notes = notes_by_path(lake)[path]
+        assert row == vars(content_hashes(notes.pitch, np.full(len(notes.pitch), 80), *notes[1:]))
 
 
-def test_a_long_performance_keeps_the_multiples_of_eight_of_all_its_shingles():
-    pitch, onset_sec = played(2, 3000)
-    found = shingles(pitch, onset_sec)
-    distinct = len(np.unique(np.stack([pitch, onset_sec]), axis=1).T)
-    assert distinct > LONG_FROM
-    assert found.sampling == COARSE
-    # Pieces of it that are short enough to keep all, each nine notes into the next.
-    order = np.lexsort((pitch, onset_sec))
-    pitch, onset_sec = pitch[order], onset_sec[order]
-    window = LONG_FROM - 1
-    parts = [shingles(pitch[i : i + window], onset_sec[i : i + window]) for i in range(0, len(pitch), window - 100)]
-    every = np.unique(np.concatenate([part.shingle for part in parts]))
-    assert {part.sampling for part in parts} == {1}
-    multiples = every[every % np.uint64(COARSE) == 0]
-    assert set(found.shingle) <= set(multiples)
-    # Where a piece begins amid a chord with a unison it may have a window that the whole has not.
-    assert len(multiples) - len(found.shingle) <= len(parts)
-    assert 0.09 < len(found.shingle) / len(every) < 0.16
+def test_each_performance_has_its_row_in_the_order_of_the_ingest_and_its_shingles_together(lake):
+    for ingest_block in lake.require("ingest", "mine").blocks:
+        ids = [one.performance_id for one in pitched_notes(lake, ingest_block)]
+        assert lake.read_block("ingest", ingest_block, "performances")["performance_id"].to_pylist() == ids
+        for table in ("fingerprints", "content_hashes"):
+            assert lake.read_block(STAGE.name, key_of(ingest_block), table)["performance_id"].to_pylist() == ids
+        held = lake.read_block(STAGE.name, key_of(ingest_block), "shingles")["performance_id"].to_pylist()
+        assert list(dict.fromkeys(held)) == [i for i in ids if i in held]
+        assert held == sorted(held, key=ids.index)
 
 
-def test_a_phrase_that_comes_back_is_placed_where_it_first_stands_and_not_unique():
-    phrase = [60, 64, 67, 72, 71, 69, 65, 62, 59, 55, 57, 61]
-    pitch = np.array([*phrase, *played(3, 20)[0], *(p + 5 for p in phrase)])
-    found = shingles(pitch, np.arange(len(pitch)) * SEC)
-    again = ~found.is_unique
-    assert sorted(found.onset_sec[again] / SEC) == [0, 1, 2]
-    assert set(found.lowest_pitch[again]) == {55}
+@pytest.mark.parametrize("table", STAGE.tables)
+def test_tables_have_their_schemas_and_no_empty_place(lake, table):
+    found = lake.read(table)
+    assert found.schema == SCHEMAS[table]
+    assert [name for name in found.column_names if found[name].null_count] == []
+
+
+def test_the_digest_of_notes_tells_them_apart_and_does_not_mind_velocity(folder, lake_of_its_own):
+    piece = improvised(2, 60)
+    write_notes(folder / "piece.mid", piece)
+    write_notes(folder / "touch.mid", piece, velocity=90)
+    write_notes(folder / "moved.mid", piece.up(1))
+    write_notes(folder / "later.mid", piece.later(1))
+    write_notes(folder / "longer.mid", piece._replace(offset_sec=piece.offset_sec + 0.01))
+    fingerprinted(folder, lake_of_its_own)
+    digests = {path: row["notes_digest"] for path, (row,) in by_path(lake_of_its_own, "fingerprints").items()}
+    assert digests["piece.mid"] == digests["touch.mid"]
+    assert len(set(digests.values())) == 4
+
+
+@pytest.fixture
+def lake_of_its_own(tmp_path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def test_drums_have_no_part_in_it(folder, lake_of_its_own):
+    write_notes(folder / "a.mid", improvised(2, 60))
+    midi = mido.MidiFile(folder / "a.mid")
+    midi.tracks.append(
+        mido.MidiTrack([mido.Message(kind, channel=9, note=36, time=50) for kind in ("note_on", "note_off") * 40])
+    )
+    midi.save(folder / "b.mid")
+    fingerprinted(folder, lake_of_its_own)
+    notes = notes_by_path(lake_of_its_own)
+    assert lake_of_its_own.read("performances")["num_drum_notes"].to_pylist().count(40) == 1
+    assert np.array_equal(notes["a.mid"].pitch, notes["b.mid"].pitch)
+    shingles = by_path(lake_of_its_own, "shingles")
+    assert shingles["a.mid"] == shingles["b.mid"] != []
+    assert places_of(notes["b.mid"].shingles())[0].shingle == shingles["b.mid"][0]["shingle"]
+
+
+def test_a_dataset_that_was_not_ingested_is_refused(lake_of_its_own, tmp_path):
+    with pytest.raises(LakeError, match="nothing from the stage 'ingest' of 'mine' yet; run it first"):
+        fingerprint_dataset(lake_of_its_own, "mine", here(tmp_path))
+
+
+def test_an_empty_dataset_has_no_fingerprints(folder, lake_of_its_own):
+    (folder / "broken.mid").write_bytes(b"MThd")
+    manifest = fingerprinted(folder, lake_of_its_own)
+    assert manifest.info["num_performances"] == 0
+    for table in STAGE.tables:
+        assert lake_of_its_own.read(table).num_rows == 0
+
+
+def test_there_is_a_block_for_each_of_the_ingest_and_one_file_more_makes_one_more(tmp_path, lake_of_its_own):
+    lake, folder = lake_of_its_own, write_many(tmp_path / "many", num_files=600, num_notes=12)
+    before = fingerprinted(folder, lake)
+    assert before.info == {"num_performances": 600, "ingest_blocks": digest(lake.require("ingest", "mine").blocks)}
+    assert before.blocks == tuple(map(key_of, lake.require("ingest", "mine").blocks))
+    assert len(before.blocks) > 1
+    write_notes(folder / "one_more.mid", improvised(9, 30))
+    after = fingerprinted(folder, lake)
+    assert after.info["num_performances"] == 601
+    assert 1 <= len(set(after.blocks) - set(before.blocks)) < len(after.blocks)
+
+
+def test_blocks_that_are_there_are_not_made_again(folder, lake_of_its_own, monkeypatch):
+    write_notes(folder / "a.mid", improvised(2, 60))
+    before = fingerprinted(folder, lake_of_its_own)
+    files = files_below(lake_of_its_own.root)
+
+    def never(*args):
+        raise AssertionError("made again")
+
+    monkeypatch.setattr("pianogen.dedupe.fingerprint.shingles", never)
+    assert fingerprinted(folder, lake_of_its_own) == before
+    assert files_below(lake_of_its_own.root) == files
+    write_notes(folder / "b.mid", improvised(3, 60))
+    with pytest.raises(AssertionError, match="made again"):
+        fingerprinted(folder, lake_of_its_own)
+    assert lake_of_its_own.require("fingerprints", "mine") == before
+    assert list((lake_of_its_own.root / "tmp").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_any_number_of_workers_gives_the_same_bytes(tmp_path):
+    folder = write_many(tmp_path / "many", num_files=600, num_notes=20)
+    lakes = []
+    for workers, backend in ((1, "threading"), (2, "processes"), (3, "threading")):
+        lakes.append(Lake(tmp_path / f"{workers}"))
+        fingerprinted(folder, lakes[-1], workers=workers, backend=backend)
+    assert files_below(lakes[0].root) == files_below(lakes[1].root) == files_below(lakes[2].root)

@@ -1,7 +1,9 @@
 import csv
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from corpora import here, improvise, transposed, write_midi
 
@@ -29,6 +31,27 @@ def test_pairs_are_told_from_the_path_that_sorts_first(tmp_path):
     assert rows["a.mid", "deep/d.mid"] == (5, 2)
     assert rows["deep/b.mid", "deep/c.mid"] == (-5, pytest.approx(1.5625, abs=0.002))
     assert snapshot(folder) == before
+    assert found.pairs.column_names == [
+        "path_a", "path_b", "relation", "score", "semitones", "tempo_ratio", "coverage", "residual_sec",
+    ]  # fmt: skip
+
+
+def test_a_mirror_image_is_the_same_from_both_sides(tmp_path):
+    folder, piece = tmp_path / "music", improvise(1, 200)
+    upside_down = replace(piece, pitch=(130 - piece.pitch.astype(int)).astype(np.uint8))
+    write_midi(folder / "b.mid", piece)
+    # Two of them, so that the ids, which are hashes, stand both ways round.
+    for name in ("a", "c", "d"):
+        write_midi(folder / f"{name}.mid", upside_down, tempo_qpm=100 + len(name) * ord(name) % 7)
+    found = {
+        (row["path_a"], row["path_b"]): row["semitones"]
+        for row in dedupe_folder(folder, here(tmp_path)).pairs.to_pylist()
+    }
+    assert {pair: semitones for pair, semitones in found.items() if "b.mid" in pair} == {
+        ("a.mid", "b.mid"): 130,
+        ("b.mid", "c.mid"): 130,
+        ("b.mid", "d.mid"): 130,
+    }
 
 
 def test_what_cannot_be_compared_is_named(tmp_path):

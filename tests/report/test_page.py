@@ -173,7 +173,7 @@ def test_text_from_files_is_shown_as_text(new_warehouse, tmp_path):
     assert page.text.count(HOSTILE) >= 6
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     assert all(attrs["src"].startswith("data:") for tag, attrs in page.tags if tag == "img")
-    assert len(page.scripts) == 4, "three of ours, and the notes of one sample"
+    assert len(page.scripts) == 5, "four of ours, and the notes of one sample"
     (path,) = (p for p in files_in(tmp_path / "report") if p.endswith(".mid"))
     assert re.fullmatch(r"samples/[a-z0-9_-]+\.mid", path)
 

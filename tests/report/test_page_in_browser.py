@@ -1,43 +1,21 @@
 """The report in a real browser, from the disk and without a network: it is drawn, it sounds, it obeys."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browsers import SILENT, launch, wait_for_sound, wait_until
 from report_rows import corpus, evaluation, midi_bytes, run, sample
 
 from pianogen.report.page import write_report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the Playwright package drives the browser")
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-if CHROMIUM is None:
-    pytest.skip("no Chromium on this machine: install the package `chromium`", allow_module_level=True)
-
-ARGUMENTS = [
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    # Chromium's sandbox does not start for root, as whom containers run tests.
-    *(["--no-sandbox"] if os.geteuid() == 0 else []),
-]
-SILENT = 1e-3
-"""Root mean square, 60 dB below full scale."""
 SCALE = [(60 + i % 12, i * 0.25, 0.25, 60 + i % 40) for i in range(80)]
 """Notes of a sample of 20 s."""
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+    yield from launch()
 
 
 @pytest.fixture
@@ -80,20 +58,6 @@ def time_of(player) -> float:
 
 def wait_for_state(page, title: str, wanted: str) -> None:
     page.wait_for_selector(f'.sample[data-title="{title}"][data-state="{wanted}"]')
-
-
-def wait_until(page, condition: str) -> None:
-    """Wait for a JavaScript condition; Playwright's own wait needs `eval`, which the page forbids."""
-    for _ in range(500):
-        if page.evaluate(condition):
-            return
-        page.wait_for_timeout(20)
-    raise AssertionError(f"never true: {condition}")
-
-
-def wait_for_sound(page) -> dict:
-    wait_until(page, "window.pianogen.level().rms > 0.01")
-    return page.evaluate("window.pianogen.level()")
 
 
 def test_play_sounds_and_moves_on_and_pause_is_silent(open_report):

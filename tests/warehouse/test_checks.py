@@ -29,11 +29,11 @@ SOUND = """
             ('p1', 0, 1, 0.0, 1.0, false), ('p1', 127, 127, 1.0, 1.0, false), ('p1', 35, 64, 0.0, 1.0, true),
             ('p2', 60, 64, 0.0, 1.0, false), ('p3', 60, 64, 0.0, 1.0, false)
         ) as v (performance_id, pitch, velocity, onset_sec, offset_sec, is_drum);
-    insert into clusters by name select * from (values ('p1', 'c1'), ('p2', 'c1'), ('p3', 'c2'))
-        as v (performance_id, cluster_id);
+    insert into clusters by name select * from (values ('p1', 'c1', true), ('p2', 'c1', false), ('p3', 'c2', true))
+        as v (performance_id, cluster_id, is_representative);
     insert into splits by name select * from (values
-        ('p1', 'a', 'c1', 'train'), ('p2', 'a', 'c1', 'train'), ('p3', 'b', 'c2', 'test')
-    ) as v (performance_id, dataset, cluster_id, split);
+        ('p1', 'a', 'c1', 'c1', 'train'), ('p2', 'a', 'c1', 'c1', 'train'), ('p3', 'b', 'c2', 'c2', 'test')
+    ) as v (performance_id, dataset, cluster_id, split_group, split);
     insert into runs by name select 'quick' as experiment, 'r1' as run_id, 1000 as num_parameters, 50 as steps,
         12.5 as train_sec, 300.0 as peak_memory_mb;
     insert into evaluations by name select 'quick' as experiment, 'r1' as run_id, 'p3' as performance_id,
@@ -191,9 +191,49 @@ def test_a_performance_in_no_cluster_in_two_or_of_no_file_is_named(sound):
     ]
 
 
-def test_a_cluster_that_spans_splits_is_named_with_its_splits(sound):
+def test_a_group_that_spans_splits_is_named_with_its_splits(sound):
     sound.execute("update splits set split = 'test' where performance_id = 'p2'")
-    assert violations(sound, "splits/no_cluster_spans_splits") == [{"cluster_id": "c1", "splits": ["test", "train"]}]
+    assert violations(sound, "splits/no_group_spans_splits") == [{"split_group": "c1", "splits": ["test", "train"]}]
+
+
+@pytest.mark.parametrize("change", ["split = 'none'", "split = 'test', split_group = null"])
+def test_what_is_left_out_or_pinned_spans_nothing(sound, change):
+    sound.execute(f"update splits set {change} where performance_id = 'p2'")
+    assert violations(sound, "splits/no_group_spans_splits") == []
+
+
+@pytest.mark.parametrize("representatives, found", [("true", 2), ("false", 0), ("null", 0)])
+def test_a_cluster_without_one_representative_is_named(sound, representatives, found):
+    sound.execute(f"update clusters set is_representative = {representatives} where cluster_id = 'c1'")
+    assert violations(sound, "clusters/every_cluster_has_one_representative") == [
+        {"cluster_id": "c1", "num_representatives": found}
+    ]
+
+
+def test_what_is_left_out_without_a_word_is_named(sound):
+    sound.execute("update splits set split = 'none', reason = 'twin' where performance_id = 'p2'")
+    check = "splits/what_is_left_out_has_a_reason"
+    earlier = (
+        "insert into split_moves by name select 'p2' as performance_id, 'earlier' as compared_with, 'none' as to_split"
+    )
+    sound.execute(earlier)
+    assert violations(sound, check) == [{"performance_id": "p2", "dataset": "a", "split": "none", "reason": "twin"}]
+    sound.execute(earlier.replace("earlier", "published"))
+    assert violations(sound, check) == []
+
+
+def test_music_that_slipped_into_a_published_set_is_named(sound):
+    check = "splits/published_sets_take_in_nothing"
+    sound.execute("update splits set split = 'test', reason = 'group' where performance_id = 'p2'")
+    # Dataset a publishes nothing yet, so nothing can slip in.
+    assert violations(sound, check) == []
+    sound.execute("update sources set published_split = 'train' where path = 'one.mid'")
+    sound.execute("update splits set reason = 'published' where performance_id = 'p1'")
+    assert [(row["performance_id"], row["path"], row["published_split"]) for row in violations(sound, check)] == [
+        ("p2", "two.mid", None)
+    ]
+    sound.execute("update splits set reason = 'dataset' where performance_id = 'p2'")
+    assert violations(sound, check) == []
 
 
 def test_a_performance_in_no_split_in_two_or_of_no_file_is_named(sound):

@@ -1,4 +1,4 @@
--- How much music each split holds, by dataset.
+-- How much music each split holds, by dataset; what is left out is in split_moves_by_reason.
 -- Grain: split, dataset.  Units: hours played, counts; notes without drums.
 -- Reads: performances, splits.  Used by: report, data card.
 create or replace view hours_by_split as
@@ -10,4 +10,5 @@ select
     sum(performances.duration_sec) / 3600   as duration_hours
 from performances
 inner join splits using (performance_id)
+where splits.split <> 'none'
 group by splits.split, performances.dataset;

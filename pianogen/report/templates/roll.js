@@ -1,10 +1,12 @@
 "use strict";
-// Draws notes on a canvas: time to the right, pitch upwards, velocity as shade. Exposes `Roll`.
+// Draws notes on a canvas: time to the right, pitch upwards, velocity as shade. Exposes `Roll`, and its parts for pages
+// that draw otherwise.
 const Roll = (() => {
   const PIXELS_PER_SEC = 26; // at least; a short sample is stretched to the width it has
   const MAX_PIXELS = 12000; // a canvas much wider is refused by some browsers
   const TOP = 18; // room for the time scale
   const BLACK_KEYS = new Set([1, 3, 6, 8, 10]);
+  const isBlackKey = (pitch) => BLACK_KEYS.has(((pitch % 12) + 12) % 12);
 
   function width(available, seconds) {
     return Math.max(available, Math.min(MAX_PIXELS, Math.ceil(seconds * PIXELS_PER_SEC)));
@@ -35,7 +37,7 @@ const Roll = (() => {
     draw.fillRect(0, 0, width, height);
     draw.fillStyle = colors.blackKey;
     for (let pitch = low; pitch <= high; pitch++) {
-      if (BLACK_KEYS.has(pitch % 12)) draw.fillRect(0, y(pitch), width, row);
+      if (isBlackKey(pitch)) draw.fillRect(0, y(pitch), width, row);
     }
     draw.font = "10px system-ui, sans-serif";
     draw.textBaseline = "middle";
@@ -101,9 +103,9 @@ const Roll = (() => {
     return draw;
   }
 
-  function themeColors(element) {
+  function themeColors(element, more = []) {
     const style = getComputedStyle(element);
-    const names = ["ground", "black-key", "line", "octave", "text", "note", "prompt", "prompt-ground"];
+    const names = ["ground", "black-key", "line", "octave", "text", "note", "prompt", "prompt-ground", ...more];
     const camel = (name) => name.replace(/-(.)/g, (_, letter) => letter.toUpperCase());
     return Object.fromEntries(names.map((name) => [camel(name), style.getPropertyValue(`--roll-${name}`).trim()]));
   }
@@ -124,5 +126,5 @@ const Roll = (() => {
     return view.scale;
   }
 
-  return { draw, clock };
+  return { draw, clock, prepare, themeColors, timeStep, pitchRange, isBlackKey };
 })();

@@ -1,0 +1,90 @@
+"""Fingerprints of every current performance as arrays in files, which the workers of a comparison share.
+
+Performances are numbered in the order of their blocks. What belongs to one lies together, ascending by shingle.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from pianogen.dedupe.alignment import Columns
+from pianogen.dedupe.fingerprint import STAGE, key_of
+from pianogen.lake import Lake
+from pianogen.tables import SCHEMAS
+
+_COLUMNS = {
+    "shingle": np.uint64,
+    "kind": np.uint8,
+    "onset_sec": np.float32,
+    "pitch": np.uint8,
+    "is_mirrored": np.bool_,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Fingerprints side by side."""
+
+    folder: Path
+    """Where the arrays lie."""
+    ids: tuple[str, ...]
+    """Of the performances, by their numbers."""
+    rank: np.ndarray
+    """Place of each id among all in ascending order: the lower one is a pair's a."""
+    first: np.ndarray
+    """Number of each performance's first row, and of all."""
+    facts: dict[str, np.ndarray]
+    """Columns of the table `fingerprints`."""
+    block_of: np.ndarray
+    """Number of the block of each performance."""
+    ingest_blocks: tuple[str, ...]
+    """Blocks of the ingest, by their numbers."""
+
+
+def load_corpus(lake: Lake, folder: Path) -> Corpus:
+    """Read the current fingerprints and write their arrays into `folder`."""
+    blocks = [key for manifest in lake.manifests(STAGE.name) for key in manifest.blocks]
+    ingested = {key_of(key): key for manifest in lake.manifests("ingest") for key in manifest.blocks}
+    tables = [lake.read_block(STAGE.name, key, "fingerprints") for key in blocks]
+    facts = pa.concat_tables([SCHEMAS["fingerprints"].empty_table(), *tables])
+    sizes = [table.num_rows for table in tables]
+    first = np.concatenate(([0], np.cumsum(facts["num_places"].to_numpy(), dtype=np.int64)))
+    files = {
+        name: np.lib.format.open_memmap(folder / f"{name}.npy", "w+", kind, (max(int(first[-1]), 1),))
+        for name, kind in _COLUMNS.items()
+    }
+    row = 0
+    for key in blocks:
+        table = lake.read_block(STAGE.name, key, "shingles")
+        for name, column in files.items():
+            column[row : row + table.num_rows] = table[name].to_numpy()
+        row += table.num_rows
+    for column in files.values():
+        column.flush()
+    ids = tuple(facts["performance_id"].to_pylist())
+    rank = np.empty(len(ids), np.int64)
+    rank[np.argsort(np.array(ids))] = np.arange(len(ids))
+    names = ("notes_digest", "sampling", "num_shingles", "num_shingles_coarse", "num_chroma", "num_chroma_coarse")
+    return Corpus(
+        folder=folder,
+        ids=ids,
+        rank=rank,
+        first=first,
+        facts={name: facts[name].to_numpy() for name in names},
+        block_of=np.repeat(np.arange(len(blocks)), sizes),
+        ingest_blocks=tuple(ingested[key] for key in blocks),
+    )
+
+
+def columns_of(folder: Path) -> Columns:
+    """Columns shingle, kind, onset_sec, pitch, is_mirrored of a corpus, mapped from its folder."""
+    shingle, kind, onset_sec, pitch, is_mirrored = (load_array(folder / f"{name}.npy") for name in _COLUMNS)
+    return shingle, kind, onset_sec, pitch, is_mirrored
+
+
+def load_array(path: Path) -> np.ndarray:
+    """An array mapped from a file: workers share its memory."""
+    # Writable, though nothing is written: compiled code knows two kinds of array, and one is enough.
+    return np.load(path, mmap_mode="c").view(np.ndarray)
