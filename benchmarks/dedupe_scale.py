@@ -5,8 +5,8 @@
     python -m benchmarks.dedupe_scale FOLDER           made from the MIDI files below FOLDER
 
 Pieces are made of real ones, so that sizes and rhythms are real, and laid into a lake without a detour over
-files. Four of five are new music: three notes in ten are moved by up to four semitones, except in one stretch of at
-most 32 notes, which all pieces of one source share, as stock passages are shared. One of five is a copy of a new one,
+files. Four of five are new music: three notes in ten are moved by up to four semitones, and one stretch of at most
+32 notes is that of twenty pieces, as stock passages are shared. One of five is a copy of a new one,
 transposed, at another tempo, with every tenth note left out: those are the pairs to be found. Corpora of an eighth, a
 quarter, a half and all of the pieces are fingerprinted, compared and clustered, each in a new lake. Memory is that of
 the process and its workers, shared pages counted once (PSS), looked at every quarter of a second. Growth is the

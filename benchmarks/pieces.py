@@ -15,6 +15,8 @@ from pianogen.tables import SCHEMAS
 
 SEED = 4
 PIECES_PER_BLOCK = 250
+SHARED_BY = 20
+"""Pieces that share a stock passage."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,12 @@ def piece(number: int, sources: list[np.ndarray]) -> np.ndarray:
     source = sources[number % len(sources)].copy()
     size = source.shape[1]
     moved = rng.random(size) < 0.3
-    begin = size // 3
-    moved[begin : begin + min(32, size // 20)] = False
-    steps = rng.integers(1, 5, size) * rng.choice([-1, 1], size)
-    source[0] = np.clip(source[0] + steps * moved, 0, 127)
+    steps = rng.integers(1, 5, size) * rng.choice([-1, 1], size) * moved
+    # What pieces share, they share with few, however many there are.
+    stock = slice(size // 3, size // 3 + min(32, size // 20))
+    of_few = np.random.default_rng((SEED, 2, number % len(sources), number // len(sources) // SHARED_BY))
+    steps[stock] = of_few.integers(-4, 5, stock.stop - stock.start)
+    source[0] = np.clip(source[0] + steps, 0, 127)
     return source
 
 

@@ -153,6 +153,11 @@ class GatheredNotes:
         self.of = lru_cache(maxsize=512)(self._notes)
         self.shingles_of = lru_cache(maxsize=512)(self._shingles)
 
+    def forget(self) -> None:
+        """Give the memory back: a cache of methods is a cycle, which a worker that collects rarely would keep."""
+        self.of.cache_clear()
+        self.shingles_of.cache_clear()
+
     def _notes(self, number: int) -> np.ndarray:
         """Pitch, onset_sec, offset_sec of a performance, shape (3, num_notes)."""
         block, begin, end = (int(column[number]) for column in self._places)
@@ -203,6 +208,7 @@ def _look_again(task: _Look) -> dict[str, np.ndarray]:
         if has_few_windows(out.figures[k : k + 1], task.relations)[0]:
             by_class = share_of_matched_notes(*notes, alignment, *anchors, exact_sec=exact_sec, by_class=True)
             out.matched_class[k] = by_class
+    gathered.forget()
     return out._asdict()
 
 
