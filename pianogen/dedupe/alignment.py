@@ -125,28 +125,13 @@ def _align(hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b
     """Fill `out` with the numbers of an `Alignment`."""
     out[:] = 0
     out[6] = out[7] = np.nan
-    votes = np.zeros(NUM_CHANGES, np.int64)
-    num_shared, num_top = _vote(hash_a, kind_a, pitch_a, mirrored_a, hash_b, kind_b, pitch_b, mirrored_b, votes)
+    num_shared, num_top, change, at_a, at_b, kind = _linked(
+        hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b, pitch_b, mirrored_b
+    )
     out[0] = num_shared
     out[10] = num_top
     if num_shared == 0:
         return
-    change = _winner(votes)
-    at_a, at_b, kind = _anchors(
-        hash_a,
-        kind_a,
-        onset_a,
-        pitch_a,
-        mirrored_a,
-        hash_b,
-        onset_b,
-        pitch_b,
-        mirrored_b,
-        change,
-        _num_agreeing(votes, change),
-    )
-    chain = _longest_chain(at_b)
-    at_a, at_b, kind = at_a[chain], at_b[chain], kind[chain]
     out[3] = change - SAME if change <= 2 * SAME else change - MIRRORED
     out[4] = change >= MIRRORED
     ratio = _tempo_ratio(at_a, at_b)
@@ -173,6 +158,22 @@ def _align(hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b
 
 
 @njit
+def _linked(hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b, pitch_b, mirrored_b):
+    """Shared shingles, those of both top lines, the change that won, and times and kinds of its longest chain."""
+    votes = np.zeros(NUM_CHANGES, np.int64)
+    num_shared, num_top = _vote(hash_a, kind_a, pitch_a, mirrored_a, hash_b, kind_b, pitch_b, mirrored_b, votes)
+    change = _winner(votes)
+    num = _num_agreeing(votes, change)
+    at_a, at_b, kind = _anchors(
+        hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, onset_b, pitch_b, mirrored_b, change, num
+    )
+    if num:
+        links = _longest_chain(at_b)
+        at_a, at_b, kind = at_a[links], at_b[links], kind[links]
+    return num_shared, num_top, change, at_a, at_b, kind
+
+
+@njit
 def _change(kind, pitch_a, mirrored_a, pitch_b, mirrored_b):
     """Place of the vote of one pair of occurrences."""
     if kind == 2:
@@ -184,26 +185,11 @@ def _change(kind, pitch_a, mirrored_a, pitch_b, mirrored_b):
 
 @njit
 def _chain(hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b, pitch_b, mirrored_b):
-    votes = np.zeros(NUM_CHANGES, np.int64)
-    _vote(hash_a, kind_a, pitch_a, mirrored_a, hash_b, kind_b, pitch_b, mirrored_b, votes)
-    change = _winner(votes)
-    at_a, at_b, _ = _anchors(
-        hash_a,
-        kind_a,
-        onset_a,
-        pitch_a,
-        mirrored_a,
-        hash_b,
-        onset_b,
-        pitch_b,
-        mirrored_b,
-        change,
-        _num_agreeing(votes, change),
+    _, _, _, at_a, at_b, _ = _linked(
+        hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b, pitch_b, mirrored_b
     )
     if len(at_a) < 2:
         return at_a[:0], at_b[:0]
-    links = _longest_chain(at_b)
-    at_a, at_b = at_a[links], at_b[links]
     is_step = _steps(at_a, at_b, _tempo_ratio(at_a, at_b))
     is_held = np.zeros(len(at_a), np.bool_)
     for i in range(len(is_step)):
