@@ -150,11 +150,11 @@ class Lake:
                 sync.result()
             self._show(folder, stage, key)
 
-    def read_block(self, stage: str, key: str, table: str) -> pa.Table:
-        """One table of one block."""
+    def read_block(self, stage: str, key: str, table: str, columns: list[str] | None = None) -> pa.Table:
+        """One table of one block, or some of its columns."""
         path = self.block_path(stage, key) / f"{table}.parquet"
         try:
-            return pq.ParquetFile(path).read()
+            return pq.ParquetFile(path).read(columns)
         except FileNotFoundError:
             raise LakeError(f"{path}: no such block; run the stage {stage!r} again") from None
 

@@ -14,6 +14,20 @@ def _schema(columns: list[tuple[str, pa.DataType]]) -> pa.Schema:
     return pa.schema([pa.field(name, kind, nullable=False) for name, kind in columns])
 
 
+_FIGURES = [  # dedupe.alignment.FIGURES
+    ("num_shared", pa.float64()),
+    ("num_anchors", pa.float64()),
+    ("num_windows", pa.float64()),
+    ("semitones", pa.float64()),
+    ("is_mirrored", pa.float64()),
+    ("tempo_ratio", pa.float64()),
+    ("residual_sec", pa.float64()),
+    ("own_residual_sec", pa.float64()),
+    ("coverage_a", pa.float64()),
+    ("coverage_b", pa.float64()),
+    ("num_top_lines", pa.float64()),
+]
+
 SCHEMAS: dict[str, pa.Schema] = {
     # One row per file seen. `path` is relative to the dataset's folder; bytes that are not UTF-8 are escaped.
     "files": pa.schema(
@@ -218,7 +232,19 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("num_chroma_coarse", pa.int32()),
         ]
     ),
-    # One row per pair of performances that was compared note by note; kept so that more music costs what is new.
+    # What the last comparison saw, kept so that more music costs what is new. The performances compared, ascending:
+    "compared_performances": _schema([("performance_id", ID), ("notes_digest", pa.uint64())]),
+    # One row per pair of them that shares shingles and is worth a closer look,
+    "first_looks": _schema(
+        [
+            ("a", pa.uint32()),  # rows of compared_performances
+            ("b", pa.uint32()),
+            ("num_met", pa.uint32()),  # shingles that brought them together: windows and lines,
+            ("num_met_chroma", pa.uint32()),  # and chroma
+            *_FIGURES,
+        ]
+    ),
+    # and one row per pair that was compared note by note.
     "second_looks": _schema(
         [
             ("pair", pa.uint64()),  # made of both digests
@@ -226,17 +252,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("num_smaller_top", pa.int64()),
             ("matched", pa.float64()),
             ("matched_class", pa.float64()),
-            ("num_shared", pa.float64()),  # from here on dedupe.alignment.FIGURES
-            ("num_anchors", pa.float64()),
-            ("num_windows", pa.float64()),
-            ("semitones", pa.float64()),
-            ("is_mirrored", pa.float64()),
-            ("tempo_ratio", pa.float64()),
-            ("residual_sec", pa.float64()),
-            ("own_residual_sec", pa.float64()),
-            ("coverage_a", pa.float64()),
-            ("coverage_b", pa.float64()),
-            ("num_top_lines", pa.float64()),
+            *_FIGURES,
         ]
     ),
     # One row per pair of performances that hold the same music; performance_a < performance_b.

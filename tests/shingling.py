@@ -15,6 +15,7 @@ from pianogen.dedupe.shingle import (
     CHROMA_WINDOW,
     COARSE,
     LINE,
+    LONG_CHROMA_WINDOW,
     LONG_FROM,
     MAX_PLACES,
     MIN_CLASSES,
@@ -77,11 +78,16 @@ class Notes(NamedTuple):
         ).in_order()  # fmt: skip
 
     def shingles(self, sampling: int = 0) -> Shingles:
-        return shingles(*self, sampling=sampling)
+        return shingles(*self, sampling=sampling, chroma_window=chroma_window(sampling))
 
     def columns(self, sampling: int = 0) -> tuple[np.ndarray, ...]:
         """What `alignment` asks for."""
         return self.shingles(sampling)[:5]
+
+
+def chroma_window(sampling: int) -> int:
+    """As it goes with this sampling: of all shingles (1), those of chroma are short."""
+    return CHROMA_WINDOW if sampling == 1 else LONG_CHROMA_WINDOW
 
 
 def improvised(seed: int, num_notes: int) -> Notes:
@@ -153,12 +159,13 @@ class Place(NamedTuple):
 
 def slow_shingles(notes: Notes, sampling: int = 0) -> list[Place]:
     """What `shingles` must give."""
+    size = chroma_window(sampling)
     rows = list(dict.fromkeys(zip(*(column.tolist() for column in notes[:2]), strict=True)))
     offset_of = dict(
         reversed(list(zip(zip(*(c.tolist() for c in notes[:2]), strict=True), notes.offset_sec.tolist(), strict=True)))
     )
     sampling = sampling or (COARSE if len(rows) >= LONG_FROM else 1)
-    found = [*_slow_windows(rows), *_slow_line(slow_top_line(rows, offset_of)), *_slow_chroma(rows)]
+    found = [*_slow_windows(rows), *_slow_line(slow_top_line(rows, offset_of)), *_slow_chroma(rows, size)]
     kept: list[Place] = []
     num_places: Counter = Counter()
     for place in found:
@@ -223,7 +230,7 @@ def _slow_line(line: list[tuple[int, float]]) -> list[Place]:
     return found
 
 
-def _slow_chroma(rows: list[tuple[int, float]]) -> list[Place]:
+def _slow_chroma(rows: list[tuple[int, float]], size: int) -> list[Place]:
     events: list[tuple[int, float]] = []
     last: dict[int, float] = {}
     for pitch, onset in rows:
@@ -231,8 +238,8 @@ def _slow_chroma(rows: list[tuple[int, float]]) -> list[Place]:
             last[pitch % 12] = onset
             events.append((pitch % 12, onset))
     found = []
-    for i in range(len(events) - CHROMA_WINDOW + 1):
-        counts = Counter(pitch_class for pitch_class, _ in events[i : i + CHROMA_WINDOW])
+    for i in range(len(events) - size + 1):
+        counts = Counter(pitch_class for pitch_class, _ in events[i : i + size])
         # The class r comes lowest; the least of the twelve numbers stands for all.
         turned = [_number([counts[(r + c) % 12] for c in reversed(range(12))], 5) for r in range(12)]
         if len(counts) >= MIN_CLASSES:

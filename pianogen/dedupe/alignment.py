@@ -72,9 +72,18 @@ def align(a: Columns, b: Columns) -> Alignment:
         a: shingles of one,
         b: and of the other.
     """
+    return align_with_anchors(a, b)[0]
+
+
+def align_with_anchors(a: Columns, b: Columns) -> tuple[Alignment, np.ndarray, np.ndarray]:
+    """Align two performances; arguments as of `align`.
+
+    Returns:
+        The alignment, and the times in a and in b of its anchors, in seconds, ascending, each of shape (num_anchors,).
+    """
     out = np.zeros(NUM_FIGURES)
-    _align(*a, *b, out)
-    return alignment_of(out)
+    at_a, at_b = _align(*a, *b, out)
+    return alignment_of(out), at_a, at_b
 
 
 def align_pairs(columns: Columns, first: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -100,15 +109,6 @@ def alignment_of(row: np.ndarray) -> Alignment:
     return Alignment(*(kind(value) for kind, value in zip(kinds, row.tolist(), strict=True)))
 
 
-def chain(a: Columns, b: Columns) -> tuple[np.ndarray, np.ndarray]:
-    """Times of the anchors in a and in b, ascending; arguments as of `align`.
-
-    Returns:
-        Seconds in a and in b, each of shape (num_anchors,); of anchors that have a neighbour which goes with them.
-    """
-    return _chain(*a, *b)
-
-
 @njit
 def _align_pairs(shingle, kind, onset, pitch, mirrored, first, a, b, out):
     for k in range(len(a)):
@@ -122,7 +122,7 @@ def _align_pairs(shingle, kind, onset, pitch, mirrored, first, a, b, out):
 
 @njit
 def _align(hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b, pitch_b, mirrored_b, out):
-    """Fill `out` with the numbers of an `Alignment`."""
+    """Fill `out` with the numbers of an `Alignment`; times of its anchors in a and in b."""
     out[:] = 0
     out[6] = out[7] = np.nan
     num_shared, num_top, change, at_a, at_b, kind = _linked(
@@ -131,30 +131,29 @@ def _align(hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b
     out[0] = num_shared
     out[10] = num_top
     if num_shared == 0:
-        return
+        return at_a[:0], at_b[:0]
     out[3] = change - SAME if change <= 2 * SAME else change - MIRRORED
     out[4] = change >= MIRRORED
     ratio = _tempo_ratio(at_a, at_b)
     out[5] = ratio
     if ratio <= 0:
-        return
+        return at_a[:0], at_b[:0]
     is_step = _steps(at_a, at_b, ratio)
-    num_anchors, num_windows, covered_a, covered_b = 0, 0, 0.0, 0.0
-    for i in range(len(at_a)):
-        # An anchor without a neighbour that goes with it is a chance hit.
-        if (i > 0 and is_step[i - 1]) or (i + 1 < len(at_a) and is_step[i]):
-            num_anchors += 1
-            num_windows += kind[i] == 0
-    for i in range(len(at_a) - 1):
+    is_held = np.zeros(len(at_a), np.bool_)
+    covered_a, covered_b = 0.0, 0.0
+    for i in range(len(is_step)):
         if is_step[i]:
+            # An anchor without a neighbour that goes with it is a chance hit.
+            is_held[i] = is_held[i + 1] = True
             covered_a += at_a[i + 1] - at_a[i]
             covered_b += at_b[i + 1] - at_b[i]
-    out[1] = num_anchors
-    out[2] = num_windows
+    out[1] = is_held.sum()
+    out[2] = (is_held & (kind == 0)).sum()
     out[6] = _residual(at_a, at_b, is_step, ratio, LONG_STRETCH_SEC, ratio, 0.5)
     out[7] = _residual(at_a, at_b, is_step, ratio, SHORT_STRETCH_SEC, 0.0, 0.3)
     out[8] = covered_a / max(_span(onset_a), 1e-9)
     out[9] = covered_b / max(_span(onset_b), 1e-9)
+    return at_a[is_held], at_b[is_held]
 
 
 @njit
@@ -181,21 +180,6 @@ def _change(kind, pitch_a, mirrored_a, pitch_b, mirrored_b):
     if mirrored_a == mirrored_b:
         return SAME + np.int64(pitch_b) - np.int64(pitch_a)
     return MIRRORED + np.int64(pitch_b) + np.int64(pitch_a)
-
-
-@njit
-def _chain(hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b, pitch_b, mirrored_b):
-    _, _, _, at_a, at_b, _ = _linked(
-        hash_a, kind_a, onset_a, pitch_a, mirrored_a, hash_b, kind_b, onset_b, pitch_b, mirrored_b
-    )
-    if len(at_a) < 2:
-        return at_a[:0], at_b[:0]
-    is_step = _steps(at_a, at_b, _tempo_ratio(at_a, at_b))
-    is_held = np.zeros(len(at_a), np.bool_)
-    for i in range(len(is_step)):
-        is_held[i] |= is_step[i]
-        is_held[i + 1] |= is_step[i]
-    return at_a[is_held], at_b[is_held]
 
 
 @njit

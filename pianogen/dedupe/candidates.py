@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from pianogen import parallel
 from pianogen.dedupe.alignment import FIGURES
-from pianogen.dedupe.comparison import CandidateConfig, Comparison, compare_all
+from pianogen.dedupe.comparison import Comparison, compare_all
 from pianogen.dedupe.corpus import load_corpus
-from pianogen.dedupe.looks import SecondLooks, no_second_looks
+from pianogen.dedupe.first_looks import CandidateConfig
+from pianogen.dedupe.known_looks import keep_looks, read_known_looks
 from pianogen.dedupe.relations import RELATIONS, RelationConfig, relations, scores
 from pianogen.lake import Lake, Manifest, Stage, digest
 from pianogen.settings import Settings, load_settings
@@ -28,7 +29,9 @@ STAGE = Stage(
         "pianogen.dedupe.comparison",
         "pianogen.dedupe.corpus",
         "pianogen.dedupe.fingerprint",
+        "pianogen.dedupe.first_looks",
         "pianogen.dedupe.looks",
+        "pianogen.dedupe.matched_notes",
         "pianogen.dedupe.postings",
         "pianogen.dedupe.relations",
         "pianogen.dedupe.shingle",
@@ -74,12 +77,12 @@ def find_duplicate_pairs(
         with lake.scratch() as folder:
             corpus = load_corpus(lake, folder)
             version = STAGE.key(inputs=None, settings=asdict(config))
-            known = _known_looks(lake, version)
+            known = read_known_looks(lake, corpus, version)
             found = compare_all(
                 lake, corpus, config.candidates, config.relations, settings or load_settings(), known, progress
             )
             measured = _pairs_of(found, corpus.ids, config.relations)
-            _keep_looks(lake, found.looks, inputs, version)
+            keep_looks(lake, corpus, found, inputs, version)
         with lake.connect(["performances", "content_hashes"]) as connection:
             table = _with_equal(connection, measured, config)
         lake.write_block(STAGE.name, key, {"duplicate_pairs": table})
@@ -106,34 +109,6 @@ def not_yet_compared(lake: Lake) -> list[str]:
 
 def _fingerprint_blocks(lake: Lake) -> list[tuple[str, tuple[str, ...]]]:
     return [(m.partition, m.blocks) for m in lake.manifests("fingerprints")]
-
-
-LOOKS = Stage(
-    name="second_looks",
-    modules=("pianogen.dedupe.candidates",),
-    packages=("pyarrow",),
-    tables=("second_looks",),
-)
-"""What earlier comparisons saw. Nothing but time depends on it."""
-
-
-def _known_looks(lake: Lake, version: str) -> SecondLooks:
-    manifest = lake.manifest(LOOKS.name)
-    if manifest is None or manifest.info.get("version") != version:
-        return no_second_looks()
-    table = lake.read("second_looks")
-    columns = {name: table[name].to_numpy() for name in SecondLooks._fields[:-1]}
-    return SecondLooks(**columns, figures=np.stack([table[name].to_numpy() for name in FIGURES], axis=1))
-
-
-def _keep_looks(lake: Lake, looks: SecondLooks, inputs: list, version: str) -> None:
-    key = LOOKS.key(inputs=[inputs, version])
-    if not lake.has_block(LOOKS.name, key):
-        order = np.argsort(looks.pair, kind="stable")
-        columns = [column[order] for column in (*looks[:-1], *looks.figures.T)]
-        table = pa.table(columns, schema=SCHEMAS["second_looks"])
-        lake.write_block(LOOKS.name, key, {"second_looks": table})
-    lake.publish(LOOKS, [key], info={"version": version})
 
 
 def _pairs_of(found: Comparison, ids: tuple[str, ...], config: RelationConfig) -> pa.Table:

@@ -54,15 +54,17 @@ class PitchedNotes(NamedTuple):
 
 def pitched_notes(lake: Lake, ingest_block: str) -> Iterator[PitchedNotes]:
     """Notes of every performance of a block of the ingest, in its order."""
-    notes = lake.read_block("ingest", ingest_block, "notes")
+    names = PitchedNotes._fields[1:]
+    notes = lake.read_block("ingest", ingest_block, "notes", ["performance_id", *names, "is_drum"])
     ids = notes["performance_id"].combine_chunks().dictionary_encode()
-    column = {name: notes[name].to_numpy() for name in ("pitch", "velocity", "onset_sec", "offset_sec", "is_drum")}
-    codes = ids.indices.to_numpy()
-    edges = np.flatnonzero(np.diff(codes, prepend=-1, append=-1))
-    for start, end in itertools.pairwise(edges):
-        rows = start + np.flatnonzero(~column["is_drum"][start:end])
-        names = ("pitch", "velocity", "onset_sec", "offset_sec")
-        yield PitchedNotes(ids.dictionary[codes[start]].as_py(), *(column[name][rows] for name in names))
+    codes, is_kept = ids.indices.to_numpy(), ~notes["is_drum"].to_numpy()
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    # Of a performance that has drums alone nothing is left, but it is there.
+    kept_before = np.concatenate(([0], np.cumsum(is_kept)))
+    edges = [*kept_before[starts].tolist(), int(kept_before[-1])]
+    columns = [notes[name].to_numpy()[is_kept] for name in names]
+    for start, (begin, end) in zip(starts, itertools.pairwise(edges), strict=True):
+        yield PitchedNotes(ids.dictionary[codes[start]].as_py(), *(column[begin:end] for column in columns))
 
 
 @dataclass(frozen=True)

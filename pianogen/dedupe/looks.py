@@ -8,11 +8,12 @@ from typing import NamedTuple
 import numpy as np
 
 from pianogen import parallel
-from pianogen.dedupe.alignment import NUM_FIGURES, Alignment, Columns, align, chain
-from pianogen.dedupe.corpus import Corpus, load_array
+from pianogen.dedupe.alignment import NUM_FIGURES, Alignment, Columns, align, align_with_anchors
+from pianogen.dedupe.corpus import Corpus, columns_of, first_of, load_array
 from pianogen.dedupe.fingerprint import pitched_notes
+from pianogen.dedupe.matched_notes import share_of_matched_notes
 from pianogen.dedupe.relations import RelationConfig, has_few_windows
-from pianogen.dedupe.shingle import TOP, shingles
+from pianogen.dedupe.shingle import CHROMA_WINDOW, TOP, shingles
 from pianogen.lake import Lake
 from pianogen.settings import Settings
 
@@ -67,6 +68,8 @@ def look_at_pairs(
     at = np.searchsorted(known.pair, pair).clip(max=max(len(known.pair) - 1, 0))
     is_known = known.pair[at] == pair if len(known.pair) else np.zeros(len(pair), bool)
     new = np.flatnonzero(~is_known)
+    # Performances that hang together one after the other: their shingles are then made once, not once a pair.
+    new = new[np.lexsort((b[new], a[new], _components(len(corpus.ids), a[new], b[new])[a[new]]))]
     _gather_notes(lake, corpus, np.unique(np.concatenate((a[new], b[new]))), settings)
     parts = [new[i : i + _PAIRS_PER_LOOK] for i in range(0, len(new), _PAIRS_PER_LOOK)]
     tasks = [_Look(corpus.folder, relations, a[rows], b[rows]) for rows in parts]
@@ -79,6 +82,20 @@ def look_at_pairs(
             column[new] = np.concatenate([part[name] for part in seen])
         columns.append(column)
     return SecondLooks(pair, *columns)
+
+
+def _components(num: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of each of `num` performances the least number among those that pairs connect it with."""
+    least = np.arange(num)
+    while True:
+        lower = np.minimum(least[a], least[b])
+        found = least.copy()
+        np.minimum.at(found, least[a], lower)
+        np.minimum.at(found, least[b], lower)
+        found = found[found]
+        if np.array_equal(found, least):
+            return found
+        least = found
 
 
 def _pair_numbers(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -166,9 +183,13 @@ class GatheredNotes:
         return values.reshape(3, -1)
 
     def _shingles(self, number: int) -> FineShingles:
-        shingle, kind, onset_sec, pitch, is_mirrored, _ = shingles(*self.of(number), sampling=1)
-        top = shingle[kind == TOP]
-        return FineShingles((shingle, kind, onset_sec, pitch, is_mirrored), _num_distinct(shingle), _num_distinct(top))
+        return _fine_shingles(self.of(number))
+
+
+def _fine_shingles(notes: np.ndarray) -> FineShingles:
+    shingle, kind, onset_sec, pitch, is_mirrored, _ = shingles(*notes, sampling=1, chroma_window=CHROMA_WINDOW)
+    top = shingle[kind == TOP]
+    return FineShingles((shingle, kind, onset_sec, pitch, is_mirrored), _num_distinct(shingle), _num_distinct(top))
 
 
 def _num_distinct(ascending: np.ndarray) -> int:
@@ -194,87 +215,72 @@ def _look_again(task: _Look) -> dict[str, np.ndarray]:
         np.zeros((num, NUM_FIGURES)),
     )
     exact_sec = task.relations.exact_sec
+    kept = KeptShingles(task.folder)
     for k, (a, b) in enumerate(zip(task.a.tolist(), task.b.tolist(), strict=True)):
+        nearby = _look_nearby(kept, gathered, a, b)
+        if nearby is not None and _is_nothing(nearby, task.relations):
+            out.figures[k] = nearby
+            continue
         one, other = gathered.shingles_of(a), gathered.shingles_of(b)
-        alignment = align(one.columns, other.columns)
+        alignment, at_a, at_b = align_with_anchors(one.columns, other.columns)
         out.figures[k] = alignment
         out.num_smaller[k] = min(one.num_distinct, other.num_distinct)
         out.num_smaller_top[k] = min(one.num_top_lines, other.num_top_lines)
         if not alignment.num_anchors:
             continue
-        notes, anchors = (gathered.of(a), gathered.of(b)), chain(one.columns, other.columns)
-        out.matched[k] = share_of_matched_notes(*notes, alignment, *anchors, exact_sec=exact_sec)
+        overlay = gathered.of(a), gathered.of(b), alignment, at_a, at_b
+        out.matched[k] = share_of_matched_notes(*overlay, exact_sec=exact_sec)
         # Where hands have changed places, pitches have too.
         if has_few_windows(out.figures[k : k + 1], task.relations)[0]:
-            by_class = share_of_matched_notes(*notes, alignment, *anchors, exact_sec=exact_sec, by_class=True)
-            out.matched_class[k] = by_class
+            out.matched_class[k] = share_of_matched_notes(*overlay, exact_sec=exact_sec, by_class=True)
     gathered.forget()
     return out._asdict()
 
 
-MATCH_SEC = 0.15
-"""How far the same note of two performances may lie apart, after what is between anchors was stretched."""
-EXACT_MATCH_SEC = 0.05
-"""The same of two that keep one time."""
-SMOOTHED = 5
-"""Anchors whose median tells where one lies,"""
-EXACT_SMOOTHED = 41
-"""and of two that keep one time."""
+_NEARBY = 4
+"""Times the notes of a short performance, on each side, that are its neighbourhood in a long one."""
+_MUCH_LONGER = 20
+_MAX_PLACES = 3
 
 
-def share_of_matched_notes(
-    a: np.ndarray, b: np.ndarray, alignment: Alignment, at_a: np.ndarray, at_b: np.ndarray, *, exact_sec: float,
-    by_class: bool = False,
-) -> float:  # fmt: skip
-    """Share of the notes of one performance that the other has at the same place, of whichever has more of them.
+class KeptShingles:
+    """Shingles of the index, by the number of a performance."""
 
-    Args:
-        a: pitch, onset_sec, offset_sec of one, shape (3, num_notes).
-        b: the same of the other.
-        alignment: of a and b.
-        at_a: times of the chain in a,
-        at_b: and in b; only what lies between its ends counts.
-        exact_sec: residual up to which the two keep one time.
-        by_class: ask for the pitch class alone.
+    def __init__(self, folder: Path) -> None:
+        self._first = first_of(folder)
+        self._columns = columns_of(folder)
+
+    def of(self, number: int) -> Columns:
+        """Its columns."""
+        rows = slice(self._first[number], self._first[number + 1])
+        shingle, kind, onset_sec, pitch, is_mirrored = self._columns
+        return shingle[rows], kind[rows], onset_sec[rows], pitch[rows], is_mirrored[rows]
+
+
+def _look_nearby(kept: KeptShingles, gathered: GatheredNotes, a: int, b: int) -> Alignment | None:
+    """The alignment of a short performance with what is near the few places that a long one shares with it.
+
+    Most of them share a shingle by chance, which this tells for a tenth of the time that all shingles of the long one
+    take. None where they are of a length, or share more.
     """
-    if len(at_a) < 2:
-        return 0.0
-    # Single anchors are some notes off, where a shingle is much like its neighbour.
-    is_exact = alignment.residual_sec <= exact_sec
-    reach_sec, smoothed = (EXACT_MATCH_SEC, EXACT_SMOOTHED) if is_exact else (MATCH_SEC, SMOOTHED)
-    drift = at_b - alignment.tempo_ratio * at_a
-    size = min(smoothed, len(drift))
-    middles = _middle_of_most(np.lib.stride_tricks.sliding_window_view(drift, size))
-    drift = middles[np.clip(np.arange(len(drift)) - size // 2, 0, len(middles) - 1)]
-    image = alignment.semitones - a[0] if alignment.is_mirrored else a[0] + alignment.semitones
-    when = alignment.tempo_ratio * a[1] + np.interp(a[1], at_a, drift)
-    moved = np.stack((image, when))[:, (a[1] >= at_a[0]) & (a[1] <= at_a[-1])]
-    within = b[:2, (b[1] >= at_b[0]) & (b[1] <= at_b[-1])]
-    if by_class:
-        moved[0] %= 12
-        within = np.stack((within[0] % 12, within[1]))
-    return max(_share_found(moved, within, reach_sec), _share_found(within, moved, reach_sec))
+    notes = gathered.of(a), gathered.of(b)
+    short, long = (0, 1) if notes[0].shape[1] <= notes[1].shape[1] else (1, 0)
+    num, num_long = notes[short].shape[1], notes[long].shape[1]
+    if num_long < _MUCH_LONGER * num:
+        return None
+    columns = kept.of(a), kept.of(b)
+    onset_sec = columns[long][2][np.isin(columns[long][0], columns[short][0])]
+    if not 0 < len(onset_sec) <= _MAX_PLACES:
+        return None
+    is_near = np.zeros(num_long, bool)
+    for place in np.searchsorted(notes[long][1], onset_sec):
+        is_near[max(place - _NEARBY * num, 0) : place + (_NEARBY + 1) * num] = True
+    if _NEARBY * is_near.sum() > num_long:
+        return None
+    some = _fine_shingles(notes[long][:, is_near]).columns
+    fine = gathered.shingles_of((a, b)[short]).columns
+    return align(*((fine, some) if short == 0 else (some, fine)))
 
 
-def _middle_of_most(rows: np.ndarray) -> np.ndarray:
-    """Middle of the shortest interval that holds a third of a row's values: a mode, which a few wrong ones do not move.
-
-    Source: Rousseeuw, "Least median of squares regression" (1984), with a third in place of a half.
-    """
-    rows = np.sort(rows, axis=1)
-    size = max(rows.shape[1] // 3, 1)
-    at = np.argmin(rows[:, size:] - rows[:, :-size], axis=1)
-    every = np.arange(len(rows))
-    return (rows[every, at] + rows[every, at + size]) / 2
-
-
-def _share_found(notes: np.ndarray, among: np.ndarray, reach_sec: float) -> float:
-    """Share of notes (pitch, time) that have one of the same pitch near them among others."""
-    if not notes.shape[1] or not among.shape[1]:
-        return 0.0
-    # One axis for pitch and time: a pitch's notes lie a day from those of the next.
-    notes, among, day = notes.astype(np.float64), among.astype(np.float64), 86400.0
-    line, key = np.sort(among[0] * day + among[1]), notes[0] * day + notes[1]
-    right = np.searchsorted(line, key).clip(max=len(line) - 1)
-    nearest = np.minimum(np.abs(line[right] - key), np.abs(line[np.maximum(right - 1, 0)] - key))
-    return float((nearest <= reach_sec).mean())
+def _is_nothing(nearby: Alignment, relations: RelationConfig) -> bool:
+    return nearby.num_anchors < relations.min_anchors and nearby.num_top_lines < relations.min_melody

@@ -1,25 +1,24 @@
 """Pairs of performances that share shingles, found through an inverted index. Compiled.
 
 One sort by hash brings the performances that hold a shingle together; a walk through each performance's shingles
-then counts what it shares with every later one. The work is bounded by `MAX_RUN` for each shingle of a
+then counts what it shares with every later one. The work is bounded by `max_run` for each shingle of a
 performance, whatever the music: a shingle of more performances (cadences, scales, loops) pairs all of them with
 the first alone, which still finds a thousand copies of one piece.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
-MAX_RUN = 512
-
-njit = numba.njit(cache=True, error_model="numpy")
+njit = numba.njit(cache=True, error_model="numpy", nogil=True)
 """All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 _LAST = np.uint32(1 << 31)
 """Marks the end of a run among numbers of performances."""
 _NONE = np.uint32(0xFFFFFFFF)
-_PARTS = 64
+_PART_BITS = 6
 
 
 class Postings(NamedTuple):
@@ -32,7 +31,7 @@ class Postings(NamedTuple):
     first: np.ndarray
     """Number of the first entry of each performance, and that of all; int64, shape (num_performances + 1,)."""
     num_common: int
-    """Shingles that more than `MAX_RUN` performances hold."""
+    """Shingles that more than `max_run` performances hold."""
 
 
 class SharedShingles(NamedTuple):
@@ -41,14 +40,18 @@ class SharedShingles(NamedTuple):
     a: np.ndarray
     b: np.ndarray
     num_shared: np.ndarray
+    """Windows and lines."""
+    num_chroma: np.ndarray
 
 
-def build_postings(shingle: np.ndarray, first: np.ndarray) -> Postings:
+def build_postings(shingle: np.ndarray, first: np.ndarray, max_run: int, num_threads: int = 1) -> Postings:
     """The index of performances by their shingles.
 
     Args:
         shingle: hashes, one performance after the other; those that stand several times in one count once.
         first: number of the first of each performance, and of all; int64. What lies behind is not looked at.
+        max_run: performances that may hold a shingle before it is common.
+        num_threads: that sort at a time.
     """
     shingle = shingle[: first[-1]]
     num = len(shingle)
@@ -56,28 +59,32 @@ def build_postings(shingle: np.ndarray, first: np.ndarray) -> Postings:
         raise OverflowError(f"{num:,} shingles are more than one index can number")
     # By their upper bits into parts that are sorted one by one: the whole at once would take three times the memory.
     part_of = np.empty(num, np.uint32)
-    size = np.zeros(_PARTS + 1, np.int64)
+    size = np.zeros((1 << _PART_BITS) + 1, np.int64)
     _deal(shingle, part_of, size)
     place = np.full(num, _NONE, np.uint32)
     performance = np.repeat(np.arange(len(first) - 1, dtype=np.uint32), np.diff(first))
-    holders = np.empty(num, np.uint32)
-    num_holders = num_common = 0
-    for k in range(_PARTS):
-        entries = part_of[size[k] : size[k + 1]]
+
+    def runs_of(part: int) -> tuple[np.ndarray, int]:
+        entries = part_of[size[part] : size[part + 1]]
         values = shingle[entries]
         order = np.argsort(values, kind="stable")
-        num_holders, common = _add_runs(values[order], entries[order], performance, holders, place, num_holders)
-        num_common += common
-    return Postings(holders[:num_holders].copy(), place, first, num_common)
+        return _runs(values[order], entries[order], performance, place, max_run)
+
+    with ThreadPoolExecutor(num_threads) as pool:
+        parts = list(pool.map(runs_of, range(1 << _PART_BITS)))
+    holders = np.concatenate([part for part, _ in parts])
+    before = np.cumsum([0, *(len(part) for part, _ in parts[:-1])])
+    _shift(shingle, place, before.astype(np.uint32))
+    return Postings(holders, place, first, sum(num_common for _, num_common in parts))
 
 
 @njit
 def _deal(shingle, part_of, size):
     """Numbers of the entries by part, and where each part begins."""
-    shift = np.uint64(64 - 6)
+    shift = np.uint64(64 - _PART_BITS)
     for value in shingle:
         size[np.int64(value >> shift) + 1] += 1
-    for k in range(_PARTS):
+    for k in range(len(size) - 1):
         size[k + 1] += size[k]
     at = size[:-1].copy()
     for i in range(len(shingle)):
@@ -87,9 +94,10 @@ def _deal(shingle, part_of, size):
 
 
 @njit
-def _add_runs(values, entries, performance, holders, place, num_holders):
-    """Add the runs of equal values; the number of holders then, and of runs that are too long."""
-    num_common = 0
+def _runs(values, entries, performance, place, max_run):
+    """Holders in the runs of equal values, and the number of runs that are too long; fills the entries' places."""
+    holders = np.empty(len(values), np.uint32)
+    num_holders = num_common = 0
     i = 0
     while i < len(values):
         begin = num_holders
@@ -102,7 +110,7 @@ def _add_runs(values, entries, performance, holders, place, num_holders):
                 num_holders += 1
             end += 1
         size = num_holders - begin
-        num_common += size > MAX_RUN
+        num_common += size > max_run
         if size == 1:
             num_holders = begin
         else:
@@ -110,10 +118,19 @@ def _add_runs(values, entries, performance, holders, place, num_holders):
         for k in range(i, end):
             at = place[entries[k]]
             # Of the last nobody follows, and of a common one only the first tells.
-            if at != _NONE and (at == begin + size - 1 or (at > begin and size > MAX_RUN)):
+            if at != _NONE and (at == begin + size - 1 or (at > begin and size > max_run)):
                 place[entries[k]] = _NONE
         i = end
-    return num_holders, num_common
+    return holders[:num_holders].copy(), num_common
+
+
+@njit
+def _shift(shingle, place, before):
+    """Make places in a part's holders places in all."""
+    shift = np.uint64(64 - _PART_BITS)
+    for i in range(len(place)):
+        if place[i] != _NONE:
+            place[i] += before[np.int64(shingle[i] >> shift)]
 
 
 class Thresholds(NamedTuple):
@@ -139,6 +156,7 @@ def shared_shingles(
     sampling: np.ndarray,
     num_held: np.ndarray,
     thresholds: Thresholds,
+    is_new: np.ndarray,
 ) -> SharedShingles:
     """Pairs whose first member is one of the performances from `begin` up to `end`.
 
@@ -151,24 +169,45 @@ def shared_shingles(
         num_held: distinct shingles of each performance: without chroma all, then those that the coarse sampling keeps,
             then the same two of chroma; shape (num_performances, 4).
         thresholds: what a pair must share.
+        is_new: of each performance; pairs of two that are not are left out.
     """
-    return SharedShingles(
-        *_count_shared(
-            postings.holders, postings.place, postings.first, begin, end, kind, sampling, num_held, *thresholds
-        )
-    )
+    index = postings.holders, postings.place, postings.first
+    return SharedShingles(*_count_shared(*index, begin, end, kind, sampling, num_held, thresholds, is_new))
+
+
+def are_alike(found: SharedShingles, sampling: np.ndarray, num_held: np.ndarray, thresholds: Thresholds) -> np.ndarray:
+    """Whether pairs share what the thresholds ask, shape (num_pairs,); arguments as of `shared_shingles`."""
+    is_kept = np.empty(len(found.a), np.bool_)
+    a, b, num_shared, num_chroma = (column.astype(np.int64) for column in found)
+    _judge(a, b, num_shared, num_chroma, sampling, num_held, thresholds, is_kept)
+    return is_kept
 
 
 @njit
-def _count_shared(
-    holders, place, first, begin, end, kind, sampling, num_held,
-    min_shared, min_share, few, min_chroma, min_chroma_share,
-):  # fmt: skip
+def _judge(a, b, shared, chroma, sampling, num_held, asked, is_kept):
+    for k in range(len(a)):
+        is_kept[k] = _is_alike(a[k], b[k], shared[k], chroma[k], sampling, num_held, asked)
+
+
+@njit
+def _is_alike(a, b, shared, chroma, sampling, num_held, asked):
+    at = 0 if sampling[a] == 1 and sampling[b] == 1 else 1
+    smaller = min(num_held[a, at], num_held[b, at])
+    is_enough = shared >= asked.min_shared or (shared > 0 and smaller <= asked.few)
+    if is_enough and shared >= asked.min_share * smaller:
+        return True
+    smaller = min(num_held[a, at + 2], num_held[b, at + 2])
+    return chroma >= asked.min_chroma and chroma >= asked.min_chroma_share * smaller
+
+
+@njit
+def _count_shared(holders, place, first, begin, end, kind, sampling, num_held, asked, is_new):
     # Of chroma in the upper half.
     count = np.zeros(len(sampling), np.uint64)
     touched = np.empty(len(sampling), np.uint32)
     room = 1024
-    out_a, out_b, out_shared = np.empty(room, np.uint32), np.empty(room, np.uint32), np.empty(room, np.uint32)
+    out_a, out_b = np.empty(room, np.uint32), np.empty(room, np.uint32)
+    out_shared, out_chroma = np.empty(room, np.uint32), np.empty(room, np.uint32)
     num_out = 0
     for a in range(begin, end):
         num_touched = 0
@@ -180,6 +219,8 @@ def _count_shared(
             while not holders[k] & _LAST:
                 k += 1
                 b = holders[k] & ~_LAST
+                if not (is_new[a] or is_new[b]):
+                    continue
                 if count[b] == 0:
                     touched[num_touched] = b
                     num_touched += 1
@@ -190,20 +231,18 @@ def _count_shared(
             shared = np.int64(count[b] & np.uint64(0xFFFFFFFF))
             chroma = np.int64(count[b] >> np.uint64(32))
             count[b] = 0
-            at = 0 if sampling[a] == 1 and sampling[b] == 1 else 1
-            smaller = min(num_held[a, at], num_held[b, at])
-            is_like = shared >= min_share * smaller and (shared >= min_shared or (shared > 0 and smaller <= few))
-            fewer = min(num_held[a, at + 2], num_held[b, at + 2])
-            if not is_like and (chroma < min_chroma or chroma < min_chroma_share * fewer):
+            if not _is_alike(a, b, shared, chroma, sampling, num_held, asked):
                 continue
             if num_out == room:
                 room *= 2
-                out_a, out_b, out_shared = _grown(out_a, room), _grown(out_b, room), _grown(out_shared, room)
+                out_a, out_b = _grown(out_a, room), _grown(out_b, room)
+                out_shared, out_chroma = _grown(out_shared, room), _grown(out_chroma, room)
             out_a[num_out] = a
             out_b[num_out] = b
-            out_shared[num_out] = shared + chroma
+            out_shared[num_out] = shared
+            out_chroma[num_out] = chroma
             num_out += 1
-    return out_a[:num_out].copy(), out_b[:num_out].copy(), out_shared[:num_out].copy()
+    return out_a[:num_out].copy(), out_b[:num_out].copy(), out_shared[:num_out].copy(), out_chroma[:num_out].copy()
 
 
 @njit

@@ -16,8 +16,8 @@ from pianogen.dedupe.alignment import (
     _longest_chain,
     align,
     align_pairs,
+    align_with_anchors,
     alignment_of,
-    chain,
 )
 from pianogen.dedupe.shingle import CHROMA, TOP, WINDOWS
 
@@ -297,7 +297,7 @@ def test_the_change_with_most_votes_wins_and_of_equals_the_smallest(rows, others
 @given(places, places)
 def test_a_chain_ascends_in_both_and_is_made_of_anchors_that_agree(rows, others):
     a, b = columns_of(rows), columns_of(others)
-    found, (at_a, at_b) = align(a, b), chain(a, b)
+    found, at_a, at_b = align_with_anchors(a, b)
     assert len(at_a) == len(at_b) == found.num_anchors
     assert (np.diff(at_a) > 0).all()
     assert (np.diff(at_b) > 0).all()
@@ -311,8 +311,8 @@ def test_a_chain_ascends_in_both_and_is_made_of_anchors_that_agree(rows, others)
 def test_the_chain_of_real_alignments_has_the_length_that_they_say(piece, seed):
     is_kept = np.random.default_rng(seed).random(len(piece.pitch)) > 0.05
     a, b = piece.columns(1), piece.take(is_kept).jittered(0.02, seed).up(5).columns(1)
-    at_a, at_b = chain(a, b)
-    assert len(at_a) == len(at_b) == align(a, b).num_anchors > 0
+    found, at_a, at_b = align_with_anchors(a, b)
+    assert len(at_a) == len(at_b) == found.num_anchors > 0
     assert (np.diff(at_a) > 0).all()
     assert (np.diff(at_b) > 0).all()
 
@@ -394,7 +394,7 @@ def test_a_chance_hit_between_two_passages_is_no_anchor():
     at_a = np.concatenate((np.arange(20) * 0.5, [30.0], 50 + np.arange(20) * 0.5))
     found, without = lined_up(at_a, at_a), lined_up(np.delete(at_a, 20), np.delete(at_a, 20))
     assert found.num_anchors == without.num_anchors == 40
-    assert len(chain(columns_at(at_a), columns_at(at_a))[0]) == 40
+    assert len(align_with_anchors(columns_at(at_a), columns_at(at_a))[1]) == 40
 
 
 @pytest.mark.parametrize("num", range(1, 2 * MIN_STRETCH_ANCHORS))
@@ -411,11 +411,11 @@ def test_residuals_are_unknown_where_no_stretch_has_anchors_enough(num):
 @pytest.mark.parametrize(("num_a", "num_b"), [(0, 0), (0, 5), (5, 0)])
 def test_without_shingles_nothing_is_shared(num_a, num_b):
     a, b = columns_at(np.arange(num_a) * 1.0), columns_at(np.arange(num_b) * 1.0)
-    found = align(a, b)
+    found, *times = align_with_anchors(a, b)
     assert found._replace(residual_sec=0, own_residual_sec=0) == alignment_of(np.zeros(NUM_FIGURES))
     assert math.isnan(found.residual_sec)
     assert math.isnan(found.own_residual_sec)
-    assert [len(times) for times in chain(a, b)] == [0, 0]
+    assert [len(at) for at in times] == [0, 0]
 
 
 def test_figures_come_back_in_their_types():

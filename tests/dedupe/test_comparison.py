@@ -8,12 +8,14 @@ from shingling import Notes, improvised, melody, read_notes, write_notes
 
 from pianogen.dedupe import looks as looks_module
 from pianogen.dedupe.alignment import FIGURES, align
-from pianogen.dedupe.comparison import CandidateConfig, Comparison, compare_all
+from pianogen.dedupe.comparison import Comparison, KnownLooks, compare_all, nothing_known
 from pianogen.dedupe.corpus import Corpus, columns_of, load_corpus
 from pianogen.dedupe.fingerprint import fingerprint_dataset
-from pianogen.dedupe.looks import GatheredNotes, SecondLooks, no_second_looks
+from pianogen.dedupe.first_looks import CandidateConfig
+from pianogen.dedupe.looks import GatheredNotes, SecondLooks
 from pianogen.dedupe.postings import Thresholds
 from pianogen.dedupe.relations import RelationConfig
+from pianogen.dedupe.shingle import WINDOWS
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
 
@@ -54,9 +56,9 @@ def corpus(lake, tmp_path) -> Corpus:
     return load_corpus(lake, tmp_path)
 
 
-def compared(lake: Lake, corpus: Corpus, known: SecondLooks | None = None, **config) -> Comparison:
+def compared(lake: Lake, corpus: Corpus, known: KnownLooks | None = None, **config) -> Comparison:
     settings = here(corpus.folder)
-    known = no_second_looks() if known is None else known
+    known = nothing_known(corpus) if known is None else known
     return compare_all(lake, corpus, CandidateConfig(**config), RelationConfig(), settings, known)
 
 
@@ -108,7 +110,7 @@ def test_figures_are_those_of_the_kept_shingles_or_of_all(lake, corpus):
         assert found.num_smaller[k] == min(sizes), (a, b)
     # Both kinds are there.
     assert num_again > 0
-    assert num_again == len(found.looks.pair)
+    assert num_again == len(found.second_looks.pair)
 
 
 def test_a_chain_that_is_long_enough_is_kept_as_it_is_and_a_weak_one_looked_at_again(lake, corpus):
@@ -130,7 +132,7 @@ def test_a_chain_that_is_long_enough_is_kept_as_it_is_and_a_weak_one_looked_at_a
 def test_ranges_of_performances_and_workers_do_not_matter(lake, corpus, tmp_path, monkeypatch):
     expected = compared(lake, corpus)
     for num_tasks in (1, 3, 200):
-        monkeypatch.setattr("pianogen.dedupe.comparison._NUM_TASKS", num_tasks)
+        monkeypatch.setattr("pianogen.dedupe.first_looks._NUM_TASKS", num_tasks)
         found = compared(lake, corpus)
         for name in ("a", "b", "figures", "num_smaller", "num_smaller_top", "matched", "matched_class"):
             assert np.array_equal(getattr(found, name), getattr(expected, name), equal_nan=True), name
@@ -141,19 +143,55 @@ def test_looks_that_are_known_are_not_done_again_and_say_the_same(lake, corpus, 
     real = looks_module._look_again
     monkeypatch.setattr(looks_module, "_look_again", lambda task: (looked.append(len(task.a)), real(task))[1])
     expected = compared(lake, corpus)
-    order = np.argsort(expected.looks.pair)
-    all_known = SecondLooks(*(column[order] for column in expected.looks))
+    order = np.argsort(expected.second_looks.pair)
+    all_known = SecondLooks(*(column[order] for column in expected.second_looks))
     num = len(order)
     assert sum(looked) == num > 4
     for rows, num_new in ((slice(None), 0), (slice(0, num, 2), num // 2), (slice(1, 3), num - 2), (slice(0, 0), num)):
         looked.clear()
-        found = compared(lake, corpus, known=SecondLooks(*(column[rows] for column in all_known)))
+        some = SecondLooks(*(column[rows] for column in all_known))
+        found = compared(lake, corpus, known=replace(nothing_known(corpus), second=some))
         assert sum(looked) == num_new
         for name in ("figures", "num_smaller", "num_smaller_top", "matched", "matched_class"):
             assert np.array_equal(getattr(found, name), getattr(expected, name), equal_nan=True), name
-        for column, other in zip(found.looks, expected.looks, strict=True):
+        for column, other in zip(found.second_looks, expected.second_looks, strict=True):
             assert np.array_equal(column, other, equal_nan=True)
             assert column.dtype == other.dtype
+
+
+def test_a_shingle_that_a_short_one_shares_with_a_long_one_by_chance_is_told_by_what_is_near(tmp_path, monkeypatch):
+    long = improvised(7, 4000)
+    kept = long.shingles()
+    at = int(np.searchsorted(long.onset_sec, kept.onset_sec[kept.kind == WINDOWS][0] - 1e-3))
+    passage, scraps = long.take(slice(2000, 2060)), long.take(slice(at, at + 12)).followed_by(melody(8, 30))
+    for name, notes in {"long": long, "passage": passage.up(2).stretched(1.2), "scraps": scraps}.items():
+        write_notes(tmp_path / "music" / f"{name}.mid", notes.later(1 - notes.onset_sec.min()))
+    lake = Lake(tmp_path / "lake")
+    ingest_dataset(lake, folder_dataset(tmp_path / "music"), here(tmp_path))
+    fingerprint_dataset(lake, "mine", here(tmp_path))
+    arrays = tmp_path / "arrays"
+    arrays.mkdir()
+    corpus = load_corpus(lake, arrays)
+    names = [name.removesuffix(".mid") for name in names_of(lake, corpus)]
+    seen = {}
+    look = looks_module._look_nearby
+
+    def looking(kept, gathered, a, b):
+        seen[frozenset((names[a], names[b]))] = look(kept, gathered, a, b)
+        return seen[frozenset((names[a], names[b]))]
+
+    monkeypatch.setattr(looks_module, "_look_nearby", looking)
+    found = compared(lake, corpus, thresholds=ALL)
+    by_name = {frozenset((names[a], names[b])): k for k, (a, b) in enumerate(pairs_of(found))}
+    # Near the one place there is all that the two have in common, and no more.
+    of_passage, of_scraps = (frozenset(("long", name)) for name in ("passage", "scraps"))
+    assert seen[of_scraps] is not None
+    assert found.figures[by_name[of_scraps], FIGURES.index("num_anchors")] < RelationConfig().min_anchors
+    assert np.isnan(found.matched[by_name[of_scraps]])
+    a, b = (GatheredNotes(arrays).shingles_of(n).columns for n in pairs_of(found)[by_name[of_passage]])
+    assert np.array_equal(found.figures[by_name[of_passage]], np.array(align(a, b), float), equal_nan=True)
+    assert found.figures[by_name[of_passage], FIGURES.index("num_anchors")] > 20
+    assert found.matched[by_name[of_passage]] > 0.9
 
 
 def test_nobody_to_compare_gives_no_pairs_of_the_same_shapes(tmp_path):
@@ -161,7 +199,7 @@ def test_nobody_to_compare_gives_no_pairs_of_the_same_shapes(tmp_path):
     found = compared(lake, load_corpus(lake, tmp_path))
     assert pairs_of(found) == []
     assert found.figures.shape == (0, len(FIGURES))
-    assert len(found.matched) == len(found.num_smaller_top) == len(found.looks.pair) == 0
+    assert len(found.matched) == len(found.num_smaller_top) == len(found.second_looks.pair) == 0
 
 
 @pytest.mark.slow
@@ -180,7 +218,7 @@ def test_real_files_are_found_in_one_another(real_data, tmp_path):
     ingest_dataset(lake, folder_dataset(folder), settings)
     fingerprint_dataset(lake, "mine", settings)
     corpus = load_corpus(lake, tmp_path)
-    found = compare_all(lake, corpus, CandidateConfig(), RelationConfig(), settings, no_second_looks())
+    found = compare_all(lake, corpus, CandidateConfig(), RelationConfig(), settings, nothing_known(corpus))
     names = names_of(lake, corpus)
     strong = found.figures[:, FIGURES.index("num_anchors")] >= 40
     pairs = {frozenset((names[a], names[b])) for a, b in np.array(pairs_of(found))[strong]}

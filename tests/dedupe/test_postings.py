@@ -5,9 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pianogen.dedupe.postings import MAX_RUN, Postings, Thresholds, build_postings, shared_shingles
+from pianogen.dedupe.postings import (
+    Postings,
+    SharedShingles,
+    Thresholds,
+    are_alike,
+    build_postings,
+    shared_shingles,
+)
 from pianogen.dedupe.shingle import CHROMA, COARSE, TOP, WINDOWS
 
+MAX_RUN = 100
 ANY = Thresholds(min_shared=1, min_share=0.0, few=0, min_chroma=1, min_chroma_share=0.0)
 SPREAD = 0x9E3779B97F4A7C15
 """Times this, small numbers lie all over the range of hashes."""
@@ -49,7 +57,7 @@ def found_in(
     edges: list[int] | None = None,
 ) -> list[tuple[int, int, int]]:
     shingle, kind, first = entries_of(corpus)
-    postings = build_postings(shingle, first)
+    postings = build_postings(shingle, first, MAX_RUN, num_threads=2)
     rows = []
     for begin, end in pairwise(edges or [0, len(corpus)]):
         part = shared_shingles(
@@ -60,9 +68,15 @@ def found_in(
             np.array(sampling or [1] * len(corpus), np.int32),
             num_held_of(corpus),
             thresholds,
+            np.ones(len(corpus), bool),
         )
-        rows += zip(*(column.tolist() for column in part), strict=True)
+        rows += rows_of(part)
     return rows
+
+
+def rows_of(found: SharedShingles) -> list[tuple[int, int, int]]:
+    """Pairs with all the shingles that they share."""
+    return list(zip(found.a.tolist(), found.b.tolist(), (found.num_shared + found.num_chroma).tolist(), strict=True))
 
 
 def brute(
@@ -124,6 +138,27 @@ def test_a_shingle_that_stands_several_times_counts_once(corpus):
     assert found_in([held * 3 for held in corpus]) == found_in(corpus)
 
 
+@settings(max_examples=300, deadline=None)
+@given(corpora, thresholds, st.data())
+def test_of_the_new_ones_all_pairs_are_counted_and_of_the_others_none(corpus, thresholds, data):
+    is_new = np.array(data.draw(st.lists(st.booleans(), min_size=len(corpus), max_size=len(corpus))), bool)
+    shingle, kind, first = entries_of(corpus)
+    postings = build_postings(shingle, first, MAX_RUN)
+    sampling = np.ones(len(corpus), np.int32)
+    found = shared_shingles(postings, 0, len(corpus), kind, sampling, num_held_of(corpus), thresholds, is_new)
+    assert rows_of(found) == [row for row in brute(corpus, thresholds) if is_new[row[0]] or is_new[row[1]]]
+
+
+@settings(deadline=None)
+@given(corpora, thresholds)
+def test_pairs_are_judged_afterwards_as_they_were_when_they_were_counted(corpus, thresholds):
+    shingle, kind, first = entries_of(corpus)
+    held, ones = num_held_of(corpus), np.ones(len(corpus), np.int32)
+    every = shared_shingles(build_postings(shingle, first, MAX_RUN), 0, len(corpus), kind, ones, held, ANY, ones > 0)
+    kept = are_alike(every, ones, held, thresholds)
+    assert [row for row, is_kept in zip(rows_of(every), kept, strict=True) if is_kept] == brute(corpus, thresholds)
+
+
 def test_neighbouring_hashes_and_the_ends_of_the_range_are_kept_apart():
     values = [0, 1, 2**58 - 1, 2**58, 2**63 - 1, 2**63, 2**64 - 2, 2**64 - 1]
     holders = [set(values[:k]) for k in range(len(values) + 1)]
@@ -132,10 +167,11 @@ def test_neighbouring_hashes_and_the_ends_of_the_range_are_kept_apart():
     first = np.cumsum([0, *map(len, rows)]).astype(np.int64)
     kind = np.zeros(len(shingle), np.uint8)
     num_held = np.array([[len(row), 0, 0, 0] for row in rows], np.int32)
-    postings = build_postings(shingle, first)
-    found = shared_shingles(postings, 0, len(rows), kind, np.ones(len(rows), np.int32), num_held, ANY)
+    postings = build_postings(shingle, first, MAX_RUN)
+    ones = np.ones(len(rows), np.int32)
+    found = shared_shingles(postings, 0, len(rows), kind, ones, num_held, ANY, ones > 0)
     expected = [(a, b, len(holders[a])) for a, b in combinations(range(1, len(rows)), 2)]
-    assert list(zip(*(column.tolist() for column in found), strict=True)) == expected
+    assert rows_of(found) == expected
 
 
 def holders_of(postings: Postings) -> list[list[int]]:
@@ -157,7 +193,7 @@ def test_the_index_holds_each_shingle_that_two_have_with_all_who_have_it(corpus)
         [i for i, held in enumerate(corpus) if number in held]
         for number in sorted({n for held in corpus for n in held}, key=hash_of)
     ]
-    postings = build_postings(shingle, first)
+    postings = build_postings(shingle, first, MAX_RUN)
     assert holders_of(postings) == [run for run in expected if len(run) > 1]
     assert postings.num_common == 0
 
@@ -176,7 +212,7 @@ def test_a_shingle_of_very_many_performances_pairs_all_with_the_first_alone(num,
         expected = [(a, b, 1 + ((a, b) == (3, num - 1))) for a, b in combinations(range(num), 2)]
     assert found == expected
     shingle, _, first = entries_of(corpus)
-    assert build_postings(shingle, first).num_common == is_common
+    assert build_postings(shingle, first, MAX_RUN).num_common == is_common
     # The first of a run need not be the first of all.
     assert found_in([[2], *corpus]) == [(a + 1, b + 1, n) for a, b, n in expected]
     assert found_in(corpus, edges=[0, 3, 4, num // 2, num]) == expected
@@ -195,7 +231,7 @@ def test_nothing_shared_is_no_pair(corpus):
 
 def test_rows_behind_the_last_performance_are_not_looked_at():
     shingle = np.array([5, 7, 5, 5, 7, 9], np.uint64)
-    found = build_postings(shingle, np.array([0, 2, 3], np.int64))
+    found = build_postings(shingle, np.array([0, 2, 3], np.int64), MAX_RUN)
     assert holders_of(found) == [[0, 1]]
     assert len(found.place) == 3
-    assert holders_of(build_postings(shingle, np.zeros(1, np.int64))) == []
+    assert holders_of(build_postings(shingle, np.zeros(1, np.int64), MAX_RUN)) == []

@@ -23,12 +23,14 @@ from pianogen.dedupe.shingle import (
     CHROMA_WINDOW,
     COARSE,
     LINE,
+    LONG_CHROMA_WINDOW,
     LONG_FROM,
     MAX_PLACES,
     TOP,
     WINDOW,
     WINDOWS,
     Shingles,
+    shingles,
 )
 
 KINDS = {"windows": WINDOWS, "top": TOP, "chroma": CHROMA}
@@ -122,7 +124,7 @@ def test_chroma_tells_the_transposition_but_for_octaves(seed, semitones):
 
 def _turns(notes: Notes, onset_sec: float) -> list[tuple[int, ...]]:
     first = int(np.argmin(np.abs(notes.onset_sec - onset_sec)))
-    counts = np.bincount(notes.pitch[first : first + CHROMA_WINDOW] % 12, minlength=12)
+    counts = np.bincount(notes.pitch[first : first + LONG_CHROMA_WINDOW] % 12, minlength=12)
     return [tuple(np.roll(counts, r).tolist()) for r in range(12)]
 
 
@@ -282,7 +284,7 @@ def test_short_notes_below_a_tune_that_is_held_leave_the_top_line():
 @pytest.mark.parametrize("num_notes", [100, 3000])
 def test_the_coarse_sampling_keeps_the_multiples_of_all(num_notes):
     notes = improvised(2, num_notes)
-    every, coarse = (places_of(notes.shingles(sampling)) for sampling in (1, COARSE))
+    every, coarse = (places_of(shingles(*notes, sampling=sampling)) for sampling in (1, COARSE))
     assert coarse == [place for place in every if place.shingle % COARSE == 0]
     if num_notes == 3000:
         assert 0.11 < len(coarse) / len(every) < 0.14
@@ -341,6 +343,12 @@ def test_each_kind_begins_with_so_many_notes(num_notes):
         "top": min(max(num_notes - LINE, 0), MAX_PLACES),
         "chroma": max(num_notes - CHROMA_WINDOW + 1, 0),
     }
+
+
+def test_an_index_has_long_chroma():
+    scale = notes_of([(float(i), 60 + i, 1.0) for i in range(LONG_CHROMA_WINDOW)])
+    assert len(of_kind(scale.shingles(), CHROMA).shingle) == 1
+    assert len(of_kind(scale.take(slice(1, None)).shingles(), CHROMA).shingle) == 0
 
 
 def test_no_notes_and_one_note_have_no_shingles():

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shingling import Notes, improvised, melody, notes_of
 
-from pianogen.dedupe.alignment import Alignment, align, chain
-from pianogen.dedupe.looks import EXACT_MATCH_SEC, MATCH_SEC, share_of_matched_notes
+from pianogen.dedupe.alignment import Alignment, align_with_anchors
+from pianogen.dedupe.matched_notes import EXACT_MATCH_SEC, MATCH_SEC, share_of_matched_notes
 
 EXACT_SEC = 0.01
 
@@ -22,9 +22,8 @@ def rows(notes: Notes) -> np.ndarray:
 
 
 def share(a: Notes, b: Notes, by_class: bool = False) -> float:
-    found = align(a.columns(1), b.columns(1))
-    anchors = chain(a.columns(1), b.columns(1))
-    return share_of_matched_notes(rows(a), rows(b), found, *anchors, exact_sec=EXACT_SEC, by_class=by_class)
+    found = align_with_anchors(a.columns(1), b.columns(1))
+    return share_of_matched_notes(rows(a), rows(b), *found, exact_sec=EXACT_SEC, by_class=by_class)
 
 
 def rows_aligned(a: Notes, b: Notes, alignment: Alignment, at: list[float], **asked) -> float:
