@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -331,6 +331,23 @@ def open_warehouse(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute("set lock_configuration = true")
         except duckdb.Error as error:
             raise QueryError(f"{path}: the warehouse cannot be read: {error}") from None
+        yield connection
+
+
+@contextlib.contextmanager
+def open_lake(lake: Lake, sql: Path, views: Collection[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection with the lake's tables and some views over them, for what is asked before they are published.
+
+    Args:
+        lake: its current tables are read where they lie.
+        sql: folder with `views/`.
+        views: with those that they read.
+
+    Raises:
+        QueryError: a view cannot be created.
+    """
+    with contextlib.closing(lake.connect(SCHEMAS)) as connection:
+        apply_views(connection, sql / "views", views)
         yield connection
 
 

@@ -5,14 +5,11 @@ reach it as JSON and are set as text; the few that stand in its HTML are escaped
 style and scripts by their hashes. The same music gives the same bytes: no clock, no path of the machine.
 """
 
-import base64
 import csv
-import hashlib
 import html
 import importlib.metadata
 import io
 import json
-import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,7 +21,8 @@ from pianogen.aside import new_folder
 from pianogen.audit.leaks import RELATIONS, Audit, HeldOut
 from pianogen.audit.matching import Notes
 from pianogen.audit.rolls import Roll
-from pianogen.errors import SettingsError
+from pianogen.foreign_text import csv_cell, plain_value
+from pianogen.static_pages import content_policy, require_replaceable
 
 TEMPLATES = Path(__file__).parent / "templates"
 SHARED = Path(__file__).parents[1] / "report" / "templates"
@@ -33,6 +31,9 @@ MAX_LISTED = 5000
 """Pairs on the page; `pairs.csv` has all."""
 MAX_OMISSIONS = 200
 """Names of each kind of file that was not compared, on the page; `audit.json` has all."""
+
+SCRIPT_PLACES = ("'self'", "file:")
+"""The scripts with notes lie beside the page, on a disk or on a server."""
 
 _MARK = b'<meta name="generator" content="pianogen audit">'
 """In the head of every page; a folder without it is not ours to replace."""
@@ -50,13 +51,7 @@ def require_writable(out: Path) -> None:
     Raises:
         SettingsError: `out` is a file, or a folder with other things in it.
     """
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise SettingsError(f"{out}: the audit is a folder, and this is a file; name another")
-    page = out / "index.html"
-    if any(out.iterdir()) and not (page.is_file() and _MARK in page.read_bytes()[:2000]):
-        raise SettingsError(f"{out}: holds something else than an audit and would be replaced; name another folder")
+    require_replaceable(out, "an audit", _MARK)
 
 
 def write_audit(audit: Audit, out: Path) -> Path:
@@ -90,7 +85,7 @@ def pairs_csv(audit: Audit) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for row in audit.pairs.select(CSV_COLUMNS).to_pylist():
-        writer.writerow(_csv_cell(value) for value in row.values())
+        writer.writerow(csv_cell(value) for value in row.values())
     return text.getvalue()
 
 
@@ -109,7 +104,7 @@ def facts(audit: Audit) -> dict[str, Any]:
         "missing": list(audit.missing),
         "without_split": list(audit.without_split),
         "pairs": [
-            {name: _finite(value) for name, value in row.items()}
+            {name: plain_value(value) for name, value in row.items()}
             for row in audit.pairs.select(_PAGE_COLUMNS).to_pylist()
         ],
     }
@@ -135,7 +130,7 @@ def _page(audit: Audit) -> str:
         f'<li class="{classes[one.num_leaked > 0]}">{html.escape(sentence(one))}.</li>' for one in audit.held_out
     ]
     values = {
-        "policy": html.escape(_content_policy(style, scripts)),
+        "policy": html.escape(content_policy(style, scripts, SCRIPT_PLACES)),
         "style": style,
         "scripts": "\n".join(f"<script>{script}</script>" for script in scripts),
         "title": html.escape(audit.title),
@@ -160,7 +155,7 @@ def _page_data(audit: Audit) -> dict[str, Any]:
         "num_pairs": audit.pairs.num_rows,
         "num_rolls": len(audit.rolls),
         "pair_columns": list(_PAGE_COLUMNS),
-        "pairs": [[_finite(value) for value in row.values()] for row in rows],
+        "pairs": [[plain_value(value) for value in row.values()] for row in rows],
         "num_rejections": len(audit.rejections),
         "rejections": [dict(row) for row in audit.rejections[:MAX_OMISSIONS]],
         "num_missing": len(audit.missing),
@@ -219,32 +214,5 @@ def _in_script(data: Any) -> str:
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
-def _content_policy(style: str, scripts: list[str]) -> str:
-    def hashed(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return "; ".join(
-        [
-            "default-src 'none'",
-            "img-src data:",
-            f"style-src {hashed(style)}",
-            # The scripts with notes lie beside the page, on a disk or on a server.
-            f"script-src 'self' file: {' '.join(map(hashed, scripts))}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-
-
 def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
-
-
-def _csv_cell(value: Any) -> Any:
-    """As the command does: text must not be a formula to a spreadsheet."""
-    value = _finite(value)
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from pianogen.foreign_text import csv_cell, plain_value, steerless
 from pianogen.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def print_rows(rows: "pa.Table", form: Format) -> None:
     elif form is Format.csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(rows.column_names)
-        writer.writerows(map(_csv_cell, row.values()) for row in rows.to_pylist())
+        writer.writerows(map(csv_cell, row.values()) for row in rows.to_pylist())
     else:
         from rich.table import Table
 
@@ -75,23 +76,7 @@ def print_rows(rows: "pa.Table", form: Format) -> None:
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
     """Values that JSON holds: bytes as their length, numbers that are none as null."""
-    return {name: _plain_value(value) for name, value in row.items()}
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
-
-
-def _csv_cell(value: Any) -> Any:
-    """Text out of files must neither steer a terminal nor be a formula to a spreadsheet."""
-    if not isinstance(value, str):
-        return _plain_value(value)
-    shown = _steerless(value, but="\n\t")
-    return f"'{shown}" if shown[:1] in ("=", "+", "-", "@", "\t") else shown
+    return {name: plain_value(value) for name, value in row.items()}
 
 
 def cell(value: Any) -> str:
@@ -100,16 +85,7 @@ def cell(value: Any) -> str:
         return ""
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return _steerless(str(_plain_value(value)))
-
-
-def _steerless(text: str, but: str = "") -> str:
-    """Text out of files without what steers a terminal, escaped as in the names of files (`folders.printable`)."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c in but else f"\\x{ord(c):02x}" if ord(c) < 0x80 else f"\\u{ord(c):04x}" for c in text
-    )
+    return steerless(str(plain_value(value)))
 
 
 def experiment_path(settings: Settings, experiment: str) -> Path:
@@ -145,7 +121,7 @@ def write_csv(rows: "pa.Table", path: Path) -> None:
     with aside.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(rows.column_names)
-        writer.writerows(map(_csv_cell, row.values()) for row in rows.to_pylist())
+        writer.writerows(map(csv_cell, row.values()) for row in rows.to_pylist())
     aside.replace(path)
 
 

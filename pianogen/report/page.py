@@ -25,8 +25,10 @@ import jinja2
 import symusic
 from markupsafe import Markup
 
-from pianogen.errors import QueryError, SettingsError
-from pianogen.report import plots
+from pianogen.dedupe.groups import TIERS
+from pianogen.errors import QueryError
+from pianogen.report import plots, same_music
+from pianogen.static_pages import content_policy, require_replaceable
 from pianogen.warehouse import open_warehouse
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -76,6 +78,11 @@ _QUERIES = {
         order by rank nulls last, samples.experiment, samples.run_id, sample""",
 }
 
+_SAME_MUSIC = (
+    "leakage", "agreement", "matrix", "published_leaks", "titles", "removed", "clusters", "sharing", "copies",
+    "largest_clusters",
+)  # fmt: skip
+
 Row = dict[str, Any]
 
 
@@ -97,7 +104,7 @@ def write_report(warehouse: Path, out: Path) -> Path:
         SettingsError: `out` is a file, or a folder that holds something else.
     """
     out = Path(out).resolve()
-    _require_replaceable(out)
+    require_replaceable(out, "a report", _MARK)
     rows = _read(Path(warehouse))
     samples = [_sample(row) for row in rows["samples"]]
     page = _render(rows, samples)
@@ -116,7 +123,7 @@ def _read(warehouse: Path) -> dict[str, list[Row]]:
     rows = {}
     # One connection for all: every query sees the same file, even while a new one is swapped in.
     with open_warehouse(warehouse) as connection:
-        for name, query in _QUERIES.items():
+        for name, query in (_QUERIES | {name: same_music.QUERIES[name] for name in _SAME_MUSIC}).items():
             try:
                 rows[name] = connection.sql(query).to_arrow_table().to_pylist()
             except duckdb.Error as error:
@@ -169,10 +176,14 @@ def _render(rows: dict[str, list[Row]], samples: list[Row]) -> str:
     environment.filters |= {
         "count": _count,
         "fixed": _fixed,
+        "change": _change,
         "names": _names,
+        "place": lambda split: "left out" if split == "none" else split or "–",
         "plain": lambda value: f"{value:g}",
         "short": lambda value: "–" if value is None else str(value)[:8],
         "span": _span,
+        "stacked": _stacked,
+        "words": lambda name: name.replace("_", " "),
     }
     style = _own("page.css")
     scripts = [_own(name) for name in SCRIPTS]
@@ -184,7 +195,7 @@ def _render(rows: dict[str, list[Row]], samples: list[Row]) -> str:
     return environment.get_template("page.html").render(
         style=style,
         scripts=scripts,
-        content_policy=_content_policy(style, scripts),
+        content_policy=content_policy(style, scripts),
         totals=totals,
         datasets=datasets,
         leaderboard=leaderboard,
@@ -193,11 +204,26 @@ def _render(rows: dict[str, list[Row]], samples: list[Row]) -> str:
         rejections=rows["rejections"],
         splits={(row["dataset"], row["split"]): row for row in rows["splits"]},
         split_names=SPLITS,
+        **_same_music(rows),
         plots=_data_plots(rows) if datasets else [],
         runs=_runs(rows),
         samples=samples,
         version=importlib.metadata.version("pianogen"),
     )
+
+
+def _same_music(rows: dict[str, list[Row]]) -> Row:
+    """What the section on duplicates shows; of matrices those with a pair."""
+    matrices = [(standing, same_music.matrix(rows["matrix"], standing)) for standing in same_music.STANDINGS]
+    return {
+        "relations": TIERS,
+        "standings": same_music.STANDINGS,
+        "side_by_side": same_music.side_by_side(rows["leakage"], rows["agreement"]),
+        "matrices": [(standing, found) for standing, found in matrices if found["places"]],
+        "tiers": same_music.tiers(rows["removed"], rows["clusters"]),
+        "sharing": same_music.sharing_by_datasets(rows["sharing"]),
+        **{name: rows[name] for name in ("published_leaks", "titles", "copies", "largest_clusters")},
+    }
 
 
 def _data_plots(rows: dict[str, list[Row]]) -> list[Row]:
@@ -262,22 +288,6 @@ def _own(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
-def _content_policy(style: str, scripts: list[Markup]) -> str:
-    def hashed(text: str) -> str:
-        return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-    return "; ".join(
-        [
-            "default-src 'none'",
-            "img-src data:",
-            f"style-src {hashed(style)}",
-            f"script-src {' '.join(hashed(script) for script in scripts)}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
-    )
-
-
 def _count(value: float | None) -> str:
     return "–" if value is None or not math.isfinite(value) else f"{value:,.0f}"
 
@@ -290,6 +300,29 @@ def _names(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "–")
 
 
+def _change(pair: Row) -> str:
+    """What makes b of a."""
+    said = []
+    if pair["is_mirrored"]:
+        said.append("mirrored")
+    elif pair["semitones"]:
+        said.append(f"{pair['semitones']:+d} semitone{'s' if abs(pair['semitones']) != 1 else ''}")
+    if pair["tempo_ratio"] and abs(pair["tempo_ratio"] - 1) > 0.005:
+        said.append(f"time ×{pair['tempo_ratio']:.2f}")
+    return ", ".join(said) or "–"
+
+
+def _stacked(row: Row) -> list[Row]:
+    """The parts of a bar as long as the dataset has performances: what each tier removes."""
+    parts, start = [], 0
+    for number, relation in enumerate(TIERS):
+        width = row["num_removed"].get(relation, 0)
+        if width:
+            parts.append({"name": f"tier{number}", "start": start, "width": width})
+        start += width
+    return parts
+
+
 def _span(seconds: float | None) -> str:
     if seconds is None or not math.isfinite(seconds):
         return "–"
@@ -300,16 +333,6 @@ def _span(seconds: float | None) -> str:
 
 
 # The folder
-
-
-def _require_replaceable(out: Path) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise SettingsError(f"{out}: the report is a folder, and this is a file; name another")
-    page = out / "index.html"
-    if any(out.iterdir()) and not (page.is_file() and _MARK in page.read_bytes()[:2000]):
-        raise SettingsError(f"{out}: holds something else than a report and would be replaced; name another folder")
 
 
 @contextlib.contextmanager

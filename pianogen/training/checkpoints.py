@@ -10,7 +10,7 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,11 @@ from pianogen.errors import TrainingError
 from pianogen.training.runs import METRICS_FILE, swap_in, write_json, write_whole
 
 PROGRESS_FILE = "progress.json"
+LINEAGE_FILE = "lineage.json"
+"""What the checkpoint comes from: data, split, shards, certificate, code, settings."""
+WEIGHTS_FILE = "model.safetensors"
+STAMPED = ("experiment", "run_id", "split_version", "shards_version", "certificate")
+"""Of the lineage, what stands in the file of the weights as well, since people copy that file alone."""
 ASIDE = "tmp-"
 
 
@@ -55,13 +60,19 @@ def checkpoint_steps(run: Path) -> list[int]:
 
 
 @contextlib.contextmanager
-def new_checkpoint(run: Path, progress: Progress) -> Iterator[Path]:
+def new_checkpoint(run: Path, progress: Progress, lineage: Mapping[str, Any]) -> Iterator[Path]:
     """A folder to fill, which becomes the checkpoint of `progress.step` when the body ends without an error.
 
     After that, only the best and this one are left.
+
+    Args:
+        run: the run's folder.
+        progress: what the run has reached.
+        lineage: what the checkpoint says of itself.
     """
     with aside(run) as folder:
         yield folder
+        write_json(folder / LINEAGE_FILE, {**lineage, "step": progress.step})
         write_json(folder / PROGRESS_FILE, dataclasses.asdict(progress))
         target = checkpoint_path(run, progress.step)
         target.parent.mkdir(exist_ok=True)
@@ -72,6 +83,28 @@ def new_checkpoint(run: Path, progress: Progress) -> Iterator[Path]:
             doomed = run / f"{ASIDE}old-{step}-{os.getpid()}"
             checkpoint_path(run, step).rename(doomed)
             shutil.rmtree(doomed)
+
+
+def stamp_weights(path: Path, lineage: Mapping[str, Any]) -> None:
+    """Name the lineage in the header of a file of weights; the weights stay as they are.
+
+    The header is written here: safetensors puts its metadata in an order that changes from process to process.
+
+    Args:
+        path: a file as `safetensors` writes it.
+        lineage: has all of `STAMPED`.
+    """
+    aside_path = path.with_name(f"{path.name}.new")
+    with path.open("rb") as file, aside_path.open("wb") as stamped:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        stamp = {f"pianogen.{name}": str(lineage[name]) for name in STAMPED}
+        header["__metadata__"] = dict(sorted({**header.get("__metadata__", {}), **stamp}.items()))
+        text = json.dumps(header, separators=(",", ":")).encode()
+        # The format wants the tensors to begin at a multiple of 8 bytes.
+        text += b" " * (-len(text) % 8)
+        stamped.write(len(text).to_bytes(8, "little") + text)
+        shutil.copyfileobj(file, stamped)
+    aside_path.replace(path)
 
 
 def read_progress(checkpoint: Path) -> Progress:

@@ -1,11 +1,14 @@
 """A run: one training of one experiment on one shard set by one version of the code.
 
     <runs>/<experiment>/<run_id>/
-        checkpoints/step-00000100/   weights, optimizer, random states: resume starts from the last
+        checkpoints/step-00000100/   weights, optimizer, random states, lineage: resume starts from the last
         best/                        the finished model: weights, config, tokenizer settings, lineage
         metrics.jsonl                one line per logged or validated step
         train.log                    what the training process printed, when something launched it
         run.json                     written last; its presence means finished
+
+The lineage of a checkpoint, `lineage.json`, says what it comes from: data, split, shards, the gate's certificate, code,
+settings. The header of its weights names the first of these as well, so that a copy of one file still does.
 
 `run_id` is the hash of everything the weights depend on but the device, so a changed setting, shard set
 or line of code makes another run, and the same one is never trained twice.

@@ -137,18 +137,27 @@ def _make_trainer(
         disable_tqdm=True,
         push_to_hub=False,
     )
-    trainer = _Trainer(folder, recorder, model=model, args=args, train_dataset=dataset, callbacks=[recorder])
+    lineage = _lineage(config, shards)
+    trainer = _Trainer(folder, recorder, lineage, model=model, args=args, train_dataset=dataset, callbacks=[recorder])
     trainer.remove_callback(PrinterCallback)
     return trainer
 
 
 class _Trainer(Trainer):
-    """HF Trainer with the loss that the module's header states, and checkpoints that appear whole."""
+    """HF Trainer with the loss that the module's header states, and checkpoints that appear whole.
 
-    def __init__(self, folder: Path, recorder: "_Recorder", **options: Any) -> None:
+    Args:
+        folder: the run's folder.
+        recorder: told what happens.
+        lineage: what every checkpoint says of itself.
+        options: of HF Trainer.
+    """
+
+    def __init__(self, folder: Path, recorder: "_Recorder", lineage: dict[str, Any], **options: Any) -> None:
         super().__init__(**options)
         self.folder = folder
         self.recorder = recorder
+        self.lineage = lineage
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Sum of nats of these windows over the number of targets of the whole update."""
@@ -167,7 +176,7 @@ class _Trainer(Trainer):
         self.recorder.before_checkpoint()
         with (
             self.recorder.paused(),
-            checkpoints.new_checkpoint(self.folder, self.recorder.progress) as folder,
+            checkpoints.new_checkpoint(self.folder, self.recorder.progress, self.lineage) as folder,
         ):
             self.args.output_dir = str(folder)
             try:
@@ -178,6 +187,7 @@ class _Trainer(Trainer):
             for path in written.iterdir():
                 path.rename(folder / path.name)
             written.rmdir()
+            checkpoints.stamp_weights(folder / checkpoints.WEIGHTS_FILE, self.lineage)
             # A pickle that nothing reads; the run's identity holds its settings.
             (folder / "training_args.bin").unlink()
 
@@ -311,12 +321,9 @@ def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MIB
 
 
-def _publish(
-    config: ExperimentConfig, shards: ShardSet, folder: Path, device: Device, progress: Progress
-) -> dict[str, Any]:
-    """Write `best/`, then run.json; safe to repeat."""
-    best = checkpoints.checkpoint_path(folder, progress.best_step)
-    lineage = {
+def _origin(config: ExperimentConfig, shards: ShardSet) -> dict[str, Any]:
+    """What the weights of a run come from, the gate's certificate included."""
+    return {
         "experiment": config.name,
         "run_id": run_id(config, shards.version),
         "dataset_versions": shards.info["dataset_versions"],
@@ -328,17 +335,31 @@ def _publish(
         "certificate": shards.info["certificate"],
         "code_version": training_code_version(),
     }
+
+
+def _lineage(config: ExperimentConfig, shards: ShardSet) -> dict[str, Any]:
+    """What a checkpoint says of itself wherever it is copied: where it comes from, and how it was made."""
+    return {
+        **_origin(config, shards),
+        "model": dataclasses.asdict(config.model),
+        "training": dataclasses.asdict(config.training),
+        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
+    }
+
+
+def _publish(
+    config: ExperimentConfig, shards: ShardSet, folder: Path, device: Device, progress: Progress
+) -> dict[str, Any]:
+    """Write `best/`, then run.json; safe to repeat."""
+    best = checkpoints.checkpoint_path(folder, progress.best_step)
     with checkpoints.aside(folder) as target:
-        for name in ("model.safetensors", "config.json"):
+        for name in (checkpoints.WEIGHTS_FILE, "config.json", checkpoints.LINEAGE_FILE):
             shutil.copyfile(best / name, target / name)
         write_json(target / "tokenizer_settings.json", shards.info["tokenizer"])
-        packages = {name: importlib.metadata.version(name) for name in PACKAGES}
-        settings = {"model": dataclasses.asdict(config.model), "training": dataclasses.asdict(config.training)}
-        write_json(target / "lineage.json", {**lineage, "step": progress.best_step, **settings, "packages": packages})
         swap_in(target, folder / BEST)
     model = make_model(config.model, len(shards.tokenizer.vocab))
     run = {
-        **lineage,
+        **_origin(config, shards),
         "status": "finished",
         "model": config.model.name,
         "tokenizer": shards.tokenizer.name,

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from pipelines import same_music
 from pipelines.automation import when_inputs_change
 from pipelines.resources import Workspace
 from pipelines.showing import log_progress, result
@@ -40,7 +41,12 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         progress = log_progress(context, "steps compared")
         manifest = find_duplicate_pairs(workspace.lake, settings=workspace.settings, progress=progress)
         counts = manifest.info["num_pairs"]
-        return result(manifest, **{"dagster/row_count": sum(counts.values())}, num_pairs=dg.MetadataValue.json(counts))
+        return result(
+            manifest,
+            **{"dagster/row_count": sum(counts.values())},
+            num_pairs=dg.MetadataValue.json(counts),
+            **same_music.of_pairs(workspace),
+        )
 
     @dg.asset(
         deps=["duplicate_pairs"],
@@ -55,6 +61,6 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 
         datasets = [dataset.name for dataset in workspace.datasets]
         manifest = find_clusters(workspace.lake, datasets, workspace.settings.splits)
-        return result(manifest, **manifest.info)
+        return result(manifest, **manifest.info, **same_music.of_clusters(workspace))
 
     return [fingerprints, duplicate_pairs, clusters]

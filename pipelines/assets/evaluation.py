@@ -4,7 +4,7 @@ import dagster as dg
 
 from pipelines.automation import when_inputs_change
 from pipelines.resources import Workspace
-from pipelines.showing import result
+from pipelines.showing import md_table, result
 
 
 def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -76,11 +76,12 @@ def leaderboard(workspace: Workspace) -> dg.MaterializeResult:
             "num_parameters",
             "train_sec",
             "non_commercial",
+            "split_version",
+            "certificate",
         )
         rows = connection.sql(f"select {', '.join(shown)} from leaderboard order by rank").fetchall()
-    lines = ["| " + " | ".join(shown) + " |", "|" + "---|" * len(shown)]
-    lines += ["| " + " | ".join(f"{v:.3f}" if isinstance(v, float) else str(v) for v in row) + " |" for row in rows]
+    cells = [[f"{value:.3f}" if isinstance(value, float) else value for value in row] for row in rows]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
-        metadata={"dagster/row_count": len(rows), "leaderboard": dg.MetadataValue.md("\n".join(lines))},
+        metadata={"dagster/row_count": len(rows), "leaderboard": dg.MetadataValue.md(md_table(shown, cells))},
     )

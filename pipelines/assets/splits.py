@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from pipelines import same_music
 from pipelines.automation import when_inputs_change
 from pipelines.resources import Workspace
 from pipelines.showing import result
@@ -30,4 +31,5 @@ def splits(workspace: Workspace) -> dg.MaterializeResult:
         left_out=dg.MetadataValue.json(info["num_left_out"]),
         moves=dg.MetadataValue.json(info["num_moves"]),
         num_moved_since_earlier=moved,
+        **same_music.of_splits(workspace),
     )

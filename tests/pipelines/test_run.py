@@ -72,8 +72,19 @@ def test_a_run_makes_everything_and_says_where_to_look(finished):
         (row,) = connection.sql("select * from leaderboard").to_arrow_table().to_pylist()
         samples = connection.sql("select count(*) from samples where octet_length(midi) > 0").fetchall()
     assert 0 < row["bits_per_note"] < 64
-    assert row["certificate"]
     assert samples == [(3,)]
+
+
+def test_the_gates_certificate_goes_from_the_shards_into_every_checkpoint_and_the_leaderboard(finished):
+    shards = json.loads((finished.lake / "manifests" / "shards" / "tiny.json").read_text())
+    certificate = shards["info"]["certificate"]
+    with duckdb.connect(str(finished.root / "pianogen.duckdb"), read_only=True) as connection:
+        assert connection.sql("select certificate from leaderboard").fetchall() == [(certificate,)]
+    weights = list((finished.root / "data" / "runs").rglob("*.safetensors"))
+    assert {path.parent.name for path in weights} > {"best"}
+    for path in weights:
+        assert json.loads(path.with_name("lineage.json").read_text())["certificate"] == certificate
+        assert f'"pianogen.certificate":"{certificate}"'.encode() in path.read_bytes()[:2000]
 
 
 def test_a_second_run_does_nothing_again(finished):
@@ -102,7 +113,7 @@ def test_one_more_file_costs_its_block_and_what_depends_on_it(finished, tmp_path
             "ingest",
             "listing",
             "fingerprints",
-            "second_looks",
+            "looks",
             "duplicate_pairs",
             "clusters",
             "splits",

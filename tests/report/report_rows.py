@@ -107,4 +107,42 @@ def corpus(dataset: str = "bach") -> dict[str, Rows]:
             {"performance_id": ids[0], "dataset": dataset, "cluster_id": "a", "split": "train", "reason": "cluster"},
             {"performance_id": ids[1], "dataset": dataset, "cluster_id": "b", "split": "test", "reason": "cluster"},
         ],
+        "clusters": [{"performance_id": i, "cluster_id": i, "is_representative": True, "cluster_size": 1} for i in ids],
     }
+
+
+def leaking(dataset: str = "jsb", num_pairs: int = 1, other: str = "asap") -> dict[str, Rows]:
+    """A published split in which test music stands in train, mended here; another dataset holds a copy of each.
+
+    Performance i of `dataset` is published in train and left out here, i + 1 in test; `other` has no published split,
+    and its copy stands in test.
+    """
+    tables: dict[str, Rows] = {
+        name: [] for name in ("files", "sources", "performances", "splits", "clusters", "duplicate_pairs")
+    }
+
+    def add(i: str, name: str, published: str | None, split: str, size: int, removed_by: str | None) -> None:
+        path = f"{name}/{i}.mid"
+        tables["files"].append({"dataset": name, "path": path, "performance_id": i})
+        title = None if published is None else f"Chorale {i[1:]}"
+        tables["sources"].append({"dataset": name, "path": path, "title": title, "published_split": published})
+        tables["performances"].append({"performance_id": i, "dataset": name, "num_notes": 9, "duration_sec": 60.0})
+        tables["splits"].append({"performance_id": i, "dataset": name, "cluster_id": f"c{i[1:]}", "split": split})
+        cluster = {"cluster_id": f"c{i[1:]}", "cluster_size": size, "is_representative": removed_by is None}
+        tables["clusters"].append({"performance_id": i, "absorbed_by": removed_by, **cluster})
+
+    def join(a: str, b: str, relation: str, **change: Any) -> None:
+        pair = {"performance_a": a, "performance_b": b, "relation": relation, "score": 0.5, "semitones": 0}
+        figures = {"coverage_a": 1.0, "coverage_b": 1.0, "is_mirrored": False, "tempo_ratio": 1.0, "num_anchors": 9}
+        tables["duplicate_pairs"].append(pair | figures | change)
+
+    for i in range(num_pairs):
+        add(f"a{i:03d}", dataset, "train", "none", 3, "edited_copy")
+        add(f"b{i:03d}", dataset, "test", "test", 3, None)
+        add(f"o{i:03d}", other, None, "test", 3, "same_bytes")
+        join(f"a{i:03d}", f"b{i:03d}", "edited_copy", semitones=-3, tempo_ratio=1.25)
+        join(f"b{i:03d}", f"o{i:03d}", "same_bytes")
+    add("m1", dataset, "train", "train", 1, None)
+    add("m2", dataset, "validation", "validation", 1, None)
+    join("m1", "m2", "shared_melody")
+    return tables

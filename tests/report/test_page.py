@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 import symusic
-from report_rows import corpus, evaluation, midi_bytes, run, sample
+from report_rows import corpus, evaluation, leaking, midi_bytes, run, sample
 
 from pianogen.errors import QueryError, SettingsError
 from pianogen.report.page import write_report
@@ -72,7 +72,7 @@ def full(**changes) -> dict:
 
 def test_an_empty_warehouse_says_what_is_missing(new_warehouse, tmp_path):
     page = Page(write_report(new_warehouse(), tmp_path / "report"))
-    for words in ("No data yet", "No runs yet", "No samples yet", "no split yet"):
+    for words in ("No data yet", "No runs yet", "No samples yet", "no split yet", "Nothing compared yet"):
         assert words in page.text
     assert page.scripts == []
     assert files_in(tmp_path / "report").keys() == {"index.html"}
@@ -160,6 +160,63 @@ def test_a_contaminated_split_is_called_so_and_both_files_are_named(new_warehous
     page = Page(write_report(new_warehouse(**full(contamination=[pair])), tmp_path / "report"))
     assert "not clean" in page.text
     assert "test bach/0.mid train custom/fast <b>copy</b>.mid same_notes 0.98" in page.text
+
+
+def test_the_published_split_stands_beside_the_clean_one(new_warehouse, tmp_path):
+    page = Page(write_report(new_warehouse(**leaking(num_pairs=3)), tmp_path / "report"))
+    assert "jsb train 4 1" in page.text, "performances of train, published and here"
+    assert "jsb validation 0 0 1 1" in page.text
+    assert "jsb test 3 100.0 % 0 0 0 3 3" in page.text, "published: all of them have their music in train; here: none"
+    assert "As published : 3 pairs across splits , 1 with a shared melody alone" in page.text
+    assert "Here : no pair across splits, 1 with a shared melody alone" in page.text
+
+
+def test_leaks_of_a_published_split_are_named_with_what_became_of_them(new_warehouse, tmp_path):
+    page = Page(write_report(new_warehouse(**leaking()), tmp_path / "report"))
+    row = "jsb jsb/a000.mid train → left out jsb/b000.mid test edited copy 0.50 -3 semitones, time ×1.25"
+    assert row in page.text
+    assert "jsb jsb/m1.mid train jsb/m2.mid validation shared melody 0.50 –" in page.text
+    assert "more, in the view" not in page.text
+    assert "Titles in several published splits" in page.text
+    assert "jsb Chorale 000 1 0 1 1" in page.text, "in train and in test, and it is the same music"
+
+
+def test_cells_of_the_matrix_say_what_they_count(new_warehouse, tmp_path):
+    page = Page(write_report(new_warehouse(**leaking()), tmp_path / "report"))
+    told = {attrs["title"]: attrs["class"].split()[0] for tag, attrs in page.tags if tag == "td" and "title" in attrs}
+    assert told == {
+        "jsb train and jsb test: 1 edited_copy": "leak",
+        "jsb train and jsb validation: 1 shared_melody": "melody",
+        "asap test and jsb test: 1 same_bytes": "within",
+    }
+
+
+def test_tiers_clusters_and_copies_between_datasets_are_shown(new_warehouse, tmp_path):
+    path = write_report(new_warehouse(**leaking(num_pairs=2)), tmp_path / "report")
+    page = Page(path)
+    assert "asap 2 2 0 0 0 0 0 0" in page.text, "all are copies by their bytes"
+    assert "jsb 6 0 0 2 0 0 0 4" in page.text
+    bars = re.findall(r'<rect class="(tier\d|leak)" x?=?"?(\d*)"? ?width="([\d.]+)"', path.read_text())
+    assert bars == [("leak", "", "100.0"), ("tier0", "0", "2"), ("tier2", "0", "2")]
+    assert "asap jsb 2 0 0 0 0 0" in page.text
+    assert "asap/asap/o000.mid same bytes jsb/jsb/b000.mid" in page.text
+    assert "jsb 3 Chorale 000 jsb/b000.mid asap, jsb left out, test" in page.text
+
+
+def test_long_lists_end_and_say_how_much_is_left_out(new_warehouse, tmp_path):
+    page = Page(write_report(new_warehouse(**leaking(num_pairs=30)), tmp_path / "report"))
+    assert "And 11 more, in the view split_leaks_published" in page.text, "30 leaks and a melody"
+    assert "And 10 more, in the view titles_across_splits" in page.text
+    assert "And 10 more, in the view pairs_with_files" in page.text
+
+
+def test_names_in_the_section_on_duplicates_are_text(new_warehouse, tmp_path):
+    tables = leaking(HOSTILE, other=HOSTILE + "2")
+    path = write_report(new_warehouse(**tables), tmp_path / "report")
+    page = Page(path)
+    assert HOSTILE not in path.read_text()
+    assert page.text.count(HOSTILE) >= 12
+    assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
 
 
 def test_text_from_files_is_shown_as_text(new_warehouse, tmp_path):

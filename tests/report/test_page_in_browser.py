@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from browsers import SILENT, launch, wait_for_sound, wait_until
-from report_rows import corpus, evaluation, midi_bytes, run, sample
+from report_rows import corpus, evaluation, leaking, midi_bytes, run, sample
 
 from pianogen.report.page import write_report
 
@@ -295,6 +295,28 @@ def test_the_page_fits_the_screen(open_report, width, scheme):
     assert page.locator("img").count() == 4
     for picture in page.locator("img").all():
         assert picture.evaluate("(image) => image.naturalWidth") > 0
+
+
+MATRIX = """() => [...document.querySelectorAll(".matrix td[title]")].map((cell) => {
+    const style = getComputedStyle(cell);
+    return [cell.className.split(" ")[0], style.backgroundColor, style.color];
+})"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_leaks_stand_out_in_the_matrix_and_wide_tables_scroll_in_their_place(open_report, width, scheme):
+    page = open_report(tables=leaking("x" * 40, num_pairs=30, other="y" * 40), width=width, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cells = {kind: (ground, text) for kind, ground, text in page.evaluate(MATRIX)}
+    assert cells.keys() == {"leak", "melody", "within"}
+    assert len({ground for ground, _ in cells.values()}) == 3
+    red, green, blue = (int(value) for value in cells["leak"][0][4:-1].split(", "))
+    assert red > green > blue, "a leak is orange or red"
+    share = page.locator("rect.leak").first
+    assert share.bounding_box()["width"] == pytest.approx(share.locator("..").bounding_box()["width"], rel=0.02)
+    page.locator("summary", has_text="Files of one").click()
+    assert page.get_by_text("y" * 40 + "/").first.is_visible()
 
 
 def test_on_a_phone_a_long_roll_scrolls_with_the_music(open_report):

@@ -1,6 +1,9 @@
 import json
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from pianogen.errors import TrainingError
 from pianogen.training.checkpoints import (
@@ -11,11 +14,21 @@ from pianogen.training.checkpoints import (
     new_checkpoint,
     read_progress,
     remove_abandoned,
+    stamp_weights,
 )
+
+LINEAGE = {
+    "experiment": "tiny",
+    "run_id": "run",
+    "split_version": "split",
+    "shards_version": "shards",
+    "certificate": "certificate",
+    "licences": {"bach": "CC0"},
+}
 
 
 def save(run, step, best_step=0):
-    with new_checkpoint(run, Progress(step=step, best_step=best_step)) as folder:
+    with new_checkpoint(run, Progress(step=step, best_step=best_step), LINEAGE) as folder:
         (folder / "model.safetensors").write_bytes(b"weights of %d" % step)
 
 
@@ -34,7 +47,7 @@ def test_a_checkpoint_that_fails_half_way_is_never_seen(tmp_path):
     save(tmp_path, 10)
 
     def save_half():
-        with new_checkpoint(tmp_path, Progress(step=20)) as folder:
+        with new_checkpoint(tmp_path, Progress(step=20), LINEAGE) as folder:
             (folder / "model.safetensors").write_bytes(b"half")
             raise KeyboardInterrupt
 
@@ -54,7 +67,7 @@ def test_what_a_killed_training_left_is_removed_and_never_taken_for_a_checkpoint
 
 def test_progress_survives_to_the_last_digit(tmp_path):
     progress = Progress(step=7, best_step=5, best_nll=0.1 + 0.2, interval_nats=1 / 3, interval_tokens=11)
-    with new_checkpoint(tmp_path, progress):
+    with new_checkpoint(tmp_path, progress, LINEAGE):
         pass
     assert read_progress(checkpoint_path(tmp_path, 7)) == progress
 
@@ -78,3 +91,33 @@ def test_metrics_after_the_checkpoint_and_half_lines_are_dropped_on_resume(tmp_p
     metrics.close()
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == [{"step": 1, "nll": 1.0}, {"step": 2, "nll": 1.0}, {"step": 3, "nll": 2.0}]
+
+
+def test_a_checkpoint_says_what_it_comes_from_wherever_it_lies(tmp_path):
+    save(tmp_path, 10)
+    told = json.loads((checkpoint_path(tmp_path, 10) / "lineage.json").read_text())
+    assert told == {**LINEAGE, "step": 10}
+
+
+def test_weights_alone_name_the_certificate_and_are_the_same_weights(tmp_path):
+    weights = {"b": torch.arange(5.0), "a": torch.ones(3, 2, dtype=torch.bfloat16), "none": torch.empty(0)}
+    path = tmp_path / "model.safetensors"
+    save_file(weights, path, metadata={"format": "pt"})
+    stamp_weights(path, LINEAGE)
+    with safe_open(path, framework="pt") as file:
+        told = file.metadata()
+    assert told == {
+        "format": "pt",
+        "pianogen.experiment": "tiny",
+        "pianogen.run_id": "run",
+        "pianogen.split_version": "split",
+        "pianogen.shards_version": "shards",
+        "pianogen.certificate": "certificate",
+    }
+    found = load_file(path)
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+    before = path.read_bytes()
+    stamp_weights(path, LINEAGE)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["model.safetensors"]

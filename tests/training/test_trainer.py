@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from builders import settings_in, write_tiny_experiment
+from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
@@ -82,7 +83,24 @@ def test_a_finished_run_tells_where_its_model_comes_from(finished):
     assert run["num_parameters"] == sum(w.numel() for w in weights.values())
     lineage = json.loads((finished.folder / "best" / "lineage.json").read_text())
     assert lineage["step"] == run["best_step"]
+    told_twice = lineage.keys() & run.keys() - {"model"}
+    assert {name: lineage[name] for name in told_twice} == {name: run[name] for name in told_twice}
+    assert {"run_id", "certificate", "split_version", "shards_version", "licences"} <= told_twice
     assert json.loads((finished.folder / "best" / "tokenizer_settings.json").read_text())["name"] == "remi"
+
+
+def test_every_checkpoint_carries_the_certificate_of_its_music_in_its_folder_and_in_its_weights(finished):
+    certificate = ShardSet(Lake(finished.settings.lake), "tiny").info["certificate"]
+    folders = {path.parent for path in finished.folder.rglob("*.safetensors")}
+    steps = {int(path.name.removeprefix("step-")) for path in folders if path.name != "best"}
+    assert steps == set(checkpoint_steps(finished.folder))
+    assert finished.folder / "best" in folders
+    for folder in folders:
+        assert json.loads((folder / "lineage.json").read_text())["certificate"] == certificate
+        with safe_open(folder / "model.safetensors", framework="pt") as file:
+            told = file.metadata()
+        assert told["pianogen.certificate"] == certificate
+        assert told["pianogen.run_id"] == finished.folder.name
 
 
 def test_a_finished_run_keeps_its_best_and_last_checkpoint_and_nothing_half_written(finished):

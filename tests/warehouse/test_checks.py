@@ -35,7 +35,7 @@ SOUND = """
         ('p1', 'a', 'c1', 'c1', 'train'), ('p2', 'a', 'c1', 'c1', 'train'), ('p3', 'b', 'c2', 'c2', 'test')
     ) as v (performance_id, dataset, cluster_id, split_group, split);
     insert into runs by name select 'quick' as experiment, 'r1' as run_id, 1000 as num_parameters, 50 as steps,
-        12.5 as train_sec, 300.0 as peak_memory_mb;
+        12.5 as train_sec, 300.0 as peak_memory_mb, 'split' as split_version, 'certificate' as certificate;
     insert into evaluations by name select 'quick' as experiment, 'r1' as run_id, 'p3' as performance_id,
         4 as num_tokens, 1 as num_notes, 1.0 as duration_sec, 12.0 as nats;
 """
@@ -275,6 +275,13 @@ def test_a_run_with_a_number_out_of_range_is_named_with_that_number(sound, chang
     sound.execute(f"update {change}")
     (found,) = violations(sound, "leaderboard/metrics_are_in_a_sane_range")
     assert (found["run_id"], found["out_of_range"]) == ("r1", out_of_range)
+
+
+@pytest.mark.parametrize("change", ["certificate = null", "certificate = ''", "split_version = null"])
+def test_a_row_of_the_leaderboard_without_a_certificate_is_named(sound, change):
+    sound.execute(f"update runs set {change}")
+    (found,) = violations(sound, "leaderboard/every_row_has_a_certificate")
+    assert found["run_id"] == "r1"
 
 
 def test_a_check_that_is_not_one_query_is_refused(sound):

@@ -114,3 +114,66 @@ def test_moves_are_counted_by_reason_and_told_with_their_files(music):
         ("a", "2.mid", "train", "none", "a", "1.mid", "excerpt"),
         ("b", "1.mid", "train", "test", "a", "1.mid", "same_bytes"),
     ]
+
+
+def test_music_that_two_datasets_share_is_counted_whatever_split_it_stands_in(music):
+    assert music.sql("from datasets_sharing_music order by relation").fetchall() == [
+        ("a", "b", "excerpt", 1, 1, 1),
+        ("a", "b", "same_bytes", 1, 1, 1),
+        ("a", "b", "shared_melody", 1, 1, 1),
+    ]
+
+
+# As in POP909, where songs 017 and 018 are one: two works of a dataset in one cluster, and a copy elsewhere.
+TWICE = """
+    insert into files by name select * from (values
+        ('pop', '017.mid', 's1'), ('pop', '018.mid', 's2'), ('pop', '018-v1.mid', 's3'), ('mine', 'x.mid', 's4'),
+        ('pop', '019.mid', 's5')
+    ) as v (dataset, path, performance_id);
+    insert into sources by name select * from (values
+        ('pop', '017.mid', 'Song', 'Song'), ('pop', '018.mid', 'Sòng', 'Sòng'), ('pop', '018-v1.mid', 'Sòng', 'Sòng'),
+        ('mine', 'x.mid', null, null), ('pop', '019.mid', 'Other', 'Other')
+    ) as v (dataset, path, title, work);
+    insert into performances by name select performance_id, dataset from files;
+    insert into splits by name select performance_id, dataset, 'train' as split from files;
+    insert into clusters by name select * from (values
+        ('s1', 'c', 4, false), ('s2', 'c', 4, true), ('s3', 'c', 4, false), ('s4', 'c', 4, false), ('s5', 'd', 1, true)
+    ) as v (performance_id, cluster_id, cluster_size, is_representative);
+"""
+
+
+def test_a_cluster_says_how_many_works_a_dataset_takes_it_for(database):
+    database.execute(TWICE)
+    wanted = "cluster_size, dataset, path, title, datasets, splits, num_works, works"
+    assert database.sql(f"select {wanted} from cluster_summaries").fetchall() == [
+        (4, "pop", "018.mid", "Sòng", ["mine", "pop"], ["train"], 2, ["Song", "Sòng"])
+    ]
+    assert database.sql("select path, is_representative from clusters_with_files order by path").fetchall() == [
+        ("017.mid", False), ("018-v1.mid", False), ("018.mid", True), ("x.mid", False),
+    ]  # fmt: skip
+
+
+def test_a_cluster_whose_representative_has_no_title_takes_that_of_another(database):
+    database.execute(TWICE)
+    database.execute("update sources set title = null where path like '018%'")
+    assert database.sql("select title from cluster_summaries").fetchall() == [("Song",)]
+
+
+def test_clusters_are_counted_by_the_members_of_each_dataset(database):
+    database.execute(TWICE)
+    assert database.sql("from clusters_by_dataset order by dataset").fetchall() == [
+        ("mine", 1, 1, 0, 0, 1, 1),
+        ("pop", 4, 2, 1, 3, 3, 1),
+    ]
+
+
+def test_titles_in_several_published_splits_say_whether_they_are_the_same_music(music):
+    assert music.sql("from titles_across_splits").fetchall() == [], "no titles, no row"
+    music.execute("update sources set composer = 'Mozart', title = 'Sonata in F' where path in ('1.mid', '2.mid')")
+    # Another dataset's equal title, and one of the file's own, are no reason.
+    music.execute("update performances set title = 'Sonata in F'")
+    assert music.sql("from titles_across_splits").fetchall() == [("a", "Mozart", "Sonata in F", 1, 0, 1, 1)]
+    music.execute("update duplicate_pairs set relation = 'shared_melody'")
+    assert music.sql("select num_pairs from titles_across_splits").fetchall() == [(0,)]
+    music.execute("update sources set composer = 'Haydn' where path = '1.mid'")
+    assert music.sql("from titles_across_splits").fetchall() == []

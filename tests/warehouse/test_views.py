@@ -58,6 +58,11 @@ def test_every_promised_view_is_there():
         "performances_with_sources",
         "message_kinds",
         "split_agreement",
+        "clusters_with_files",
+        "cluster_summaries",
+        "clusters_by_dataset",
+        "datasets_sharing_music",
+        "titles_across_splits",
         "leaderboard",
     }
     assert promised <= set(VIEW_NAMES)

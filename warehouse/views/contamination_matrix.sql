@@ -1,6 +1,6 @@
 -- How much music any two splits of any two datasets share, as published and as they stand here.
 -- Grain: standing, dataset and split of a, dataset and split of b, relation.  Units: pairs, performances.
--- Reads: pairs_with_files.  Used by: data card, readers of the warehouse.
+-- Reads: pairs_with_files.  Used by: report, the asset splits, data card.
 --
 -- standing: published (the datasets' own splits; music without one is left out) or ours. Each pair counts once, turned
 -- so that (dataset, split) of a goes before that of b; is_across says that the two splits differ, which is a leak.

@@ -1,6 +1,6 @@
 -- Every duplicate pair with both files, their splits as published and as they stand here, and the evidence.
 -- Grain: duplicate pair.  Units: as in duplicate_pairs, shares 0-1, seconds, semitones.
--- Reads: duplicate_pairs, performances_with_sources, clusters.  Used by: contamination_matrix, split_leakage.
+-- Reads: duplicate_pairs, performances_with_sources, clusters.  Used by: contamination_matrix, split_leakage, report.
 --
 -- a and b are turned so that (dataset_a, path_a) goes before (dataset_b, path_b). is_same_cluster: the pair was not
 -- cut as a mere chain.

@@ -1,6 +1,6 @@
 -- How many performances would go if one of each cluster were kept, by the strictest tier that makes them superfluous.
 -- Grain: dataset, tier.  Units: counts; share of the dataset's performances, 0-1.
--- Reads: clusters, performances.  Used by: data card, readers of the warehouse.
+-- Reads: clusters, performances.  Used by: report, the asset clusters, data card.
 --
 -- Tiers run from 0, same_bytes, to 5, shared_melody; num_removed_so_far sums those up to and including a tier, so it
 -- says what is lost when only duplicates up to there count. Of two the one that goes is of the later dataset.

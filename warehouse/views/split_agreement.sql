@@ -1,6 +1,6 @@
 -- The splits that datasets publish against ours, which follow clusters of the same music over all datasets.
 -- Grain: dataset, published split, split.  Units: counts, hours played.
--- Reads: performances_with_sources.  Used by: data card, readers of the warehouse.
+-- Reads: performances_with_sources.  Used by: report, data card, readers of the warehouse.
 --
 -- Performances of datasets that publish no split are left out. is_same is null before splits are drawn.
 create or replace view split_agreement as

@@ -1,6 +1,6 @@
 -- The standard split beside the clean one: how much of each held-out set has the same music in another split.
 -- Grain: dataset that publishes a split, standing, held-out split, other split.  Units: performances, share 0-1, pairs.
--- Reads: pairs_with_files, performances_with_sources.  Used by: data card, readers of the warehouse.
+-- Reads: pairs_with_files, performances_with_sources.  Used by: report, the asset splits, data card.
 --
 -- standing: published (the dataset's own split, as it is) or ours (what is trained and tested on). Counted are pairs of
 -- any relation but shared_melody, within the dataset and with every other one: music of a dataset that publishes no

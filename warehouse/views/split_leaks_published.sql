@@ -1,6 +1,6 @@
 -- What leaks in the splits that datasets publish: pairs of one dataset's music in two of its published splits.
 -- Grain: duplicate pair.  Units: shares 0-1, seconds, semitones.
--- Reads: pairs_with_files.  Used by: split_leakage, data card, readers of the warehouse.
+-- Reads: pairs_with_files.  Used by: report, the asset splits, data card.
 --
 -- split_a and split_b are where the two stand here, none where left out: is_mended says that the pair leaks no more.
 create or replace view split_leaks_published as
