@@ -30,7 +30,7 @@ from pianogen.settings import Settings
 njit = numba.njit(cache=True, error_model="numpy")
 """All that is compiled here stands in this file, which is what numba's cache looks at."""
 
-THRESHOLDS = Thresholds(min_shared=2, min_share=0.015, few=12, min_chroma=3, min_chroma_share=0.05)
+THRESHOLDS = Thresholds(min_shared=2, min_share=0.015, few=12, rather_few=40, min_chroma=3, min_chroma_share=0.05)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,7 +141,9 @@ class Thresholds(NamedTuple):
     min_share: float
     """and their share of the smaller one's, at the coarser sampling of the two."""
     few: int
-    """Where the smaller one has no more than this, one is enough."""
+    """Where the smaller one has no more than this, one is enough;"""
+    rather_few: int
+    """and where it has no more than this with those of chroma, these count too."""
     min_chroma: int
     """Or shingles of chroma, of which chance brings more together,"""
     min_chroma_share: float
@@ -192,12 +194,13 @@ def _judge(a, b, shared, chroma, sampling, num_held, asked, is_kept):
 @njit
 def _is_alike(a, b, shared, chroma, sampling, num_held, asked):
     at = 0 if sampling[a] == 1 and sampling[b] == 1 else 1
-    smaller = min(num_held[a, at], num_held[b, at])
-    is_enough = shared >= asked.min_shared or (shared > 0 and smaller <= asked.few)
-    if is_enough and shared >= asked.min_share * smaller:
+    held = min(num_held[a, at], num_held[b, at])
+    held_chroma = min(num_held[a, at + 2], num_held[b, at + 2])
+    if shared >= asked.min_share * held and (shared >= asked.min_shared or (shared > 0 and held <= asked.few)):
         return True
-    smaller = min(num_held[a, at + 2], num_held[b, at + 2])
-    return chroma >= asked.min_chroma and chroma >= asked.min_chroma_share * smaller
+    if held + held_chroma <= asked.rather_few and shared + chroma >= asked.min_shared:
+        return True
+    return chroma >= asked.min_chroma and chroma >= asked.min_chroma_share * held_chroma
 
 
 @njit

@@ -407,7 +407,7 @@ def test_stricter_settings_find_fewer(folder, tmp_path):
         write_notes(folder / name, FAMILY[name][0])
     lake = Lake(tmp_path / "lake")
     assert compared(folder, lake) == ["excerpt", "same_work", "same_work"]
-    none = Thresholds(min_shared=10**6, min_share=1.0, few=0, min_chroma=10**6, min_chroma_share=1.0)
+    none = Thresholds(min_shared=10**6, min_share=1.0, few=0, rather_few=0, min_chroma=10**6, min_chroma_share=1.0)
     assert compared(folder, lake, candidates=CandidateConfig(thresholds=none)) == []
 
 

@@ -19,7 +19,7 @@ from pianogen.dedupe.shingle import WINDOWS
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
 
-ALL = Thresholds(min_shared=1, min_share=0.0, few=0, min_chroma=1, min_chroma_share=0.0)
+ALL = Thresholds(min_shared=1, min_share=0.0, few=0, rather_few=0, min_chroma=1, min_chroma_share=0.0)
 
 
 def music() -> dict[str, Notes]:

@@ -70,6 +70,7 @@ configs = st.builds(
         min_shared=st.integers(1, 3),
         min_share=st.sampled_from([0.0, 0.1]),
         few=st.sampled_from([0, 12]),
+        rather_few=st.sampled_from([0, 12]),
         min_chroma=st.integers(1, 3),
         min_chroma_share=st.sampled_from([0.0, 0.2]),
     ),
@@ -101,7 +102,8 @@ def test_what_is_added_gives_what_looking_afresh_gives(tmp_path, drawn, config):
 
 def test_pairs_are_lost_where_what_brought_them_together_becomes_common(tmp_path):
     config = CandidateConfig(
-        thresholds=Thresholds(min_shared=2, min_share=0.0, few=0, min_chroma=9, min_chroma_share=1.0), max_run=3
+        thresholds=Thresholds(min_shared=2, min_share=0.0, few=0, rather_few=0, min_chroma=9, min_chroma_share=1.0),
+        max_run=3,
     )
     # Of 0 and 1 all that the first three share; the last two hold it too.
     held = [[0, 1, 30, 60], [0, 1, 33, 63], [0, 1, 36, 66], [0, 1], [0, 1]]

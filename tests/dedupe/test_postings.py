@@ -16,7 +16,7 @@ from pianogen.dedupe.postings import (
 from pianogen.dedupe.shingle import CHROMA, COARSE, TOP, WINDOWS
 
 MAX_RUN = 100
-ANY = Thresholds(min_shared=1, min_share=0.0, few=0, min_chroma=1, min_chroma_share=0.0)
+ANY = Thresholds(min_shared=1, min_share=0.0, few=0, rather_few=0, min_chroma=1, min_chroma_share=0.0)
 SPREAD = 0x9E3779B97F4A7C15
 """Times this, small numbers lie all over the range of hashes."""
 
@@ -92,9 +92,10 @@ def brute(
         others, chroma = (min(num_held[a, k + is_coarse], num_held[b, k + is_coarse]) for k in (0, 2))
         is_enough = num_others >= thresholds.min_shared or (num_others > 0 and others <= thresholds.few)
         is_like = is_enough and num_others >= thresholds.min_share * others
+        is_like_by_both = others + chroma <= thresholds.rather_few and num_others + num_chroma >= thresholds.min_shared
         is_like_by_chroma = num_chroma >= thresholds.min_chroma and num_chroma >= thresholds.min_chroma_share * chroma
         # A pair that shares nothing is never met.
-        if both and (is_like or is_like_by_chroma):
+        if both and (is_like or is_like_by_both or is_like_by_chroma):
             found.append((a, b, len(both)))
     return found
 
@@ -105,6 +106,7 @@ thresholds = st.builds(
     min_shared=st.integers(1, 5),
     min_share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
     few=st.sampled_from([0, 3, 12]),
+    rather_few=st.sampled_from([0, 8, 40]),
     min_chroma=st.integers(1, 4),
     min_chroma_share=st.sampled_from([0.0, 0.25, 1.0]),
 )
