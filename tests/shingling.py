@@ -221,6 +221,7 @@ def slow_top_line(rows: list[tuple[int, float]], offset_of: dict[tuple[int, floa
 
 def _slow_line(line: list[tuple[int, float]]) -> list[Place]:
     found = []
+    line = [row for k, row in enumerate(line) if k == 0 or row[0] != line[k - 1][0]]
     for i in range(len(line) - LINE):
         pitches = [pitch for pitch, _ in line[i : i + LINE + 1]]
         steps = [max(-15, min(15, after - before)) for before, after in pairwise(pitches)]

@@ -35,7 +35,7 @@ class RelationConfig:
     """Anchors of a chain,"""
     min_coverage: float = 0.2
     """the share of the time of one of the two that they cover,"""
-    min_score: float = 0.05
+    min_score: float = 0.04
     """and their share of the smaller one's shingles, for a pair to be of the same music;"""
     min_score_when_matched: float = 0.025
     """or this share, where nearly all notes are found."""

@@ -4,7 +4,8 @@ Three kinds, all exact under transposition and blind to time:
 
     window       10 consecutive notes (by onset, then pitch; a unison counts once): their pitches, sorted, as
                  steps from one to the next. Sorting makes it blind to spread chords.
-    top line     12 consecutive intervals between notes that no higher note covers
+    top line     12 consecutive intervals between notes that no higher note covers; one that is struck again counts
+                 once, as piano rolls and words leave no trace of that, or another
     chroma       consecutive notes by their pitch classes alone, a class that sounds twice in a chord once: how
                  often each occurs. Doubled octaves leave it as it was, and hands that change places. Of 16 notes
                  where two performances are compared, of 24 in an index: a large corpus has each count of 16
@@ -164,7 +165,7 @@ def _remove(window, size, value):
 
 @njit
 def _top_line(pitch, onset, offset, notes):
-    """Numbers of the notes that no higher one covers: begins with them, or outlasts their half."""
+    """Numbers of the notes that no higher one covers: begins with them, or outlasts their half; no repeats."""
     line = np.empty(len(notes), np.int64)
     num = 0
     until = np.full(128, -1.0)
@@ -187,7 +188,7 @@ def _top_line(pitch, onset, offset, notes):
         while not is_covered and back >= 0 and onset[i] - onset[notes[back]] <= CHORD_SEC:
             is_covered = pitch[notes[back]] > pitch[i]
             back -= 1
-        if not is_covered:
+        if not is_covered and (num == 0 or pitch[line[num - 1]] != pitch[i]):
             line[num] = i
             num += 1
         until[pitch[i]] = max(until[pitch[i]], offset[i])

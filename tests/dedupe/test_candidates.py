@@ -140,8 +140,9 @@ def test_every_two_of_one_family_are_a_pair_and_nothing_else_is(pairs):
     groups = [FAMILY, LONG_FAMILY, SETTINGS]
     expected = {frozenset(pair) for group in groups for pair in combinations(group, 2)}
     found = {frozenset(pair) for pair in pairs}
-    # Of one the octaves lie below and of the other above.
-    assert found | {frozenset(("doubled.mid", "mirrored.mid"))} == expected
+    # Of one the octaves lie below and of the other above; and what is changed twice over, by each alone, is as unlike.
+    unlike = {frozenset(("doubled.mid", other)) for other in ("mirrored.mid", "notes_less.mid")}
+    assert found | unlike == expected
 
 
 @pytest.mark.parametrize("path", [name for name, one in (FAMILY | LONG_FAMILY).items() if one[3]])
@@ -183,7 +184,7 @@ def test_coverage_tells_the_share_of_each_ones_own_time(pairs):
         found = (row["coverage_a"], row["coverage_b"])
         if (source, path) not in pairs:
             found = found[::-1]
-        assert found == pytest.approx((of_source, of_other), abs=0.07), path
+        assert found == pytest.approx((of_source, of_other), abs=0.1), path
 
 
 def test_evidence_is_there_and_in_its_range(lake, pairs):

@@ -5,7 +5,13 @@ from hypothesis import strategies as st
 from shingling import Notes, improvised, melody, notes_of
 
 from pianogen.dedupe.alignment import Alignment, align_with_anchors
-from pianogen.dedupe.matched_notes import EXACT_MATCH_SEC, MATCH_SEC, share_of_matched_notes
+from pianogen.dedupe.matched_notes import (
+    EXACT_MATCH_SEC,
+    MATCH_SEC,
+    MAX_PLATEAUS,
+    _plateaus,
+    share_of_matched_notes,
+)
 
 EXACT_SEC = 0.01
 
@@ -140,3 +146,45 @@ def test_other_music_has_few_of_the_notes(seed):
     piece, other = improvised(seed, 200), improvised(seed + 1, 200)
     end = min(piece.onset_sec.max(), other.onset_sec.max())
     assert rows_aligned(piece, other, plain(), [0.0, float(end)]) < 0.5
+
+
+# Repeats and struck again
+
+
+def copied(*parts: Notes) -> Notes:
+    """One part after the other."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole.followed_by(part.later(-part.onset_sec.min()), 0.5)
+    return whole
+
+
+@pytest.mark.parametrize("form", ["aab", "abb", "abab", "aabb"])
+def test_a_repeat_that_one_leaves_out_costs_nothing_where_time_is_kept(form):
+    parts = {name: melody(seed, 60) for seed, name in enumerate("ab")}
+    short, long = copied(parts["a"], parts["b"]), copied(*(parts[name] for name in form))
+    # Some notes are not there, so that neither has all of the other's.
+    short = short.take(np.arange(120) % 40 != 20)
+    long = long.take(np.arange(len(long.pitch)) % 40 != 30)
+    assert share(short, long) > 0.93
+    assert share(long, short) > 0.93
+
+
+def test_plateaus_are_the_values_that_anchors_keep_and_no_single_one_moves_them():
+    drift = np.repeat([0.0, 7.5, 3.0], 20)
+    noisy = drift.copy()
+    noisy[[3, 25, 26, 50]] = [2.0, 9.9, -4.0, 7.5]
+    noisy += np.random.default_rng(0).uniform(-0.02, 0.02, 60)
+    assert np.allclose(_plateaus(noisy), drift, atol=0.03)
+    # Of too few that agree the others decide.
+    assert set(_plateaus(np.array([1.0] * 9 + [5.0] * 2))) == {1.0}
+    assert len(_plateaus(np.array([1.0, 2.0]))) == 2
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=60))
+def test_plateaus_are_few_and_each_is_one_of_the_drifts(drift):
+    found = _plateaus(np.array(drift))
+    assert len(found) == len(drift)
+    assert set(found.tolist()) <= set(drift)
+    assert len(set(found.tolist())) <= MAX_PLATEAUS

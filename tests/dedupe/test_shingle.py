@@ -177,7 +177,7 @@ def test_the_mirror_image_has_the_same_windows_turned_over_with_pitches_that_sum
 def test_the_mirror_image_of_a_melody_has_its_top_line_turned_over(seed, total):
     notes = melody(seed, 60)
     before, after = (of_kind(n.shingles(), TOP) for n in (notes, notes.mirrored(total)))
-    assert len(before.shingle) > 60 - 2 * LINE
+    assert len(before.shingle) > 60 - 3 * LINE
     assert np.array_equal(before.shingle, after.shingle)
     assert np.array_equal(before.is_mirrored, ~after.is_mirrored)
     assert (before.pitch.astype(int) + after.pitch == total).all()
@@ -276,6 +276,18 @@ def test_short_notes_below_a_tune_that_is_held_leave_the_top_line():
     assert len(below.pitch) > 60
     both = Notes(*(np.concatenate(columns) for columns in zip(tune, below, strict=True))).in_order()
     assert in_file_order(both, TOP) == in_file_order(tune, TOP)
+
+
+def test_a_note_of_the_top_line_that_is_struck_again_counts_once():
+    tune = melody(5, 80)
+    is_again = np.random.default_rng(0).random(80) < 0.4
+    half = (tune.offset_sec - tune.onset_sec) / 2
+    # Each of some notes in two halves.
+    second = tune._replace(onset_sec=tune.onset_sec + half).take(is_again)
+    first = tune._replace(offset_sec=np.where(is_again, tune.onset_sec + half, tune.offset_sec))
+    again = Notes(*(np.concatenate(columns) for columns in zip(first, second, strict=True))).in_order()
+    assert in_file_order(again, TOP) == in_file_order(tune, TOP)
+    assert len(in_file_order(tune, TOP)) > 40
 
 
 # What is kept
