@@ -37,6 +37,7 @@ from benchmarks.note_edits import (
     with_ornaments,
     with_other_tempos,
     with_other_velocities,
+    with_repeats_held,
     with_shuffled_pitches,
     with_silence,
 )
@@ -251,6 +252,7 @@ EDITS: tuple[Edit, ...] = (
     ),
     *(_notes(f"jitter {ms} ms", lambda notes, rng, ms=ms: jittered(notes, ms / 1000, rng)) for ms in (10, 30, 50)),
     _notes("quantised to 125 ms", lambda notes, rng: quantised(notes)),
+    _notes("repeats held", lambda notes, rng: with_repeats_held(notes)),
     *(
         _notes(f"{percent} % of notes dropped", lambda notes, rng, p=percent: with_notes_dropped(notes, p / 100, rng))
         for percent in (5, 10, 20)

@@ -222,6 +222,18 @@ def quantised(notes: Notes, step_sec: float = SIXTEENTH_SEC) -> Notes:
     return replace(notes, onset_sec=onset * step_sec, offset_sec=offset * step_sec).in_order()
 
 
+def with_repeats_held(notes: Notes, gap_sec: float = 0.05) -> Notes:
+    """Notes of one pitch with no more than this between them are one, as piano rolls have them."""
+    if not len(notes):
+        return notes
+    notes = notes.take(np.lexsort((notes.onset_sec, notes.pitch)))
+    # One axis for all pitches: those of the next begin far beyond the end of the last.
+    axis = notes.pitch * 1e6
+    end = np.maximum.accumulate(axis + notes.offset_sec)[:-1]
+    first = np.flatnonzero(np.concatenate(([True], (axis + notes.onset_sec)[1:] > end + gap_sec)))
+    return replace(notes.take(first), offset_sec=np.maximum.reduceat(notes.offset_sec, first)).in_order()
+
+
 def reversed_in_time(notes: Notes) -> Notes:
     """The last onset first; durations stay."""
     onset = notes.onset_sec.max(initial=0.0) - notes.onset_sec
