@@ -60,6 +60,15 @@ class Alignment(NamedTuple):
     num_top_lines: int
     """Distinct shingles of the top line in both."""
 
+    def turned(self) -> "Alignment":
+        """The same, as seen from b."""
+        return self._replace(
+            semitones=self.semitones if self.is_mirrored else -self.semitones,
+            tempo_ratio=1 / self.tempo_ratio if self.tempo_ratio else 0.0,
+            coverage_a=self.coverage_b,
+            coverage_b=self.coverage_a,
+        )
+
 
 FIGURES = Alignment._fields
 NUM_FIGURES = len(FIGURES)

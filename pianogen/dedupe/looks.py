@@ -204,6 +204,35 @@ class _Look:
     b: np.ndarray
 
 
+class _Seen(NamedTuple):
+    alignment: Alignment
+    matched: float
+    matched_class: float
+
+    def margin(self, relations: RelationConfig) -> float:
+        """By how much more notes are matched than a pair of this kind needs."""
+        is_exact = self.alignment.residual_sec <= relations.exact_sec
+        return self.matched - (relations.min_matched_exact if is_exact else relations.min_matched)
+
+
+_SURE = 0.95
+"""With so many notes matched the other way round is not looked at."""
+
+
+def _seen(
+    one: FineShingles, other: FineShingles, notes: np.ndarray, others: np.ndarray, relations: RelationConfig
+) -> _Seen:
+    alignment, at_a, at_b = align_with_anchors(one.columns, other.columns)
+    if not alignment.num_anchors:
+        return _Seen(alignment, np.nan, np.nan)
+    overlay = notes, others, alignment, at_a, at_b
+    matched, by_class = share_of_matched_notes(*overlay, exact_sec=relations.exact_sec), np.nan
+    # Where hands have changed places, pitches have too.
+    if has_few_windows(np.array([alignment], float), relations)[0]:
+        by_class = share_of_matched_notes(*overlay, exact_sec=relations.exact_sec, by_class=True)
+    return _Seen(alignment, matched, by_class)
+
+
 def _look_again(task: _Look) -> dict[str, np.ndarray]:
     gathered, num = GatheredNotes(task.folder), len(task.a)
     out = SecondLooks(
@@ -214,7 +243,6 @@ def _look_again(task: _Look) -> dict[str, np.ndarray]:
         np.full(num, np.nan),
         np.zeros((num, NUM_FIGURES)),
     )
-    exact_sec = task.relations.exact_sec
     kept = KeptShingles(task.folder)
     for k, (a, b) in enumerate(zip(task.a.tolist(), task.b.tolist(), strict=True)):
         nearby = _look_nearby(kept, gathered, a, b)
@@ -222,17 +250,17 @@ def _look_again(task: _Look) -> dict[str, np.ndarray]:
             out.figures[k] = nearby
             continue
         one, other = gathered.shingles_of(a), gathered.shingles_of(b)
-        alignment, at_a, at_b = align_with_anchors(one.columns, other.columns)
-        out.figures[k] = alignment
         out.num_smaller[k] = min(one.num_distinct, other.num_distinct)
         out.num_smaller_top[k] = min(one.num_top_lines, other.num_top_lines)
-        if not alignment.num_anchors:
-            continue
-        overlay = gathered.of(a), gathered.of(b), alignment, at_a, at_b
-        out.matched[k] = share_of_matched_notes(*overlay, exact_sec=exact_sec)
-        # Where hands have changed places, pitches have too.
-        if has_few_windows(out.figures[k : k + 1], task.relations)[0]:
-            out.matched_class[k] = share_of_matched_notes(*overlay, exact_sec=exact_sec, by_class=True)
+        notes = gathered.of(a), gathered.of(b)
+        seen = _seen(one, other, *notes, task.relations)
+        if seen.alignment.num_anchors >= task.relations.min_anchors and not seen.matched >= _SURE:
+            # Of a repeat the chain may take either turn, as the one or the other leads.
+            back = _seen(other, one, *notes[::-1], task.relations)
+            if back.margin(task.relations) > seen.margin(task.relations):
+                seen = back._replace(alignment=back.alignment.turned())
+        out.figures[k] = seen.alignment
+        out.matched[k], out.matched_class[k] = seen.matched, seen.matched_class
     gathered.forget()
     return out._asdict()
 

@@ -49,6 +49,7 @@ from benchmarks.note_edits import (
     with_ornaments,
     with_other_tempos,
     with_other_velocities,
+    with_repeats_held,
     with_shuffled_pitches,
     with_silence,
 )
@@ -309,6 +310,20 @@ def test_quantised_notes_lie_on_the_grid_near_where_they_were(notes):
     assert np.allclose(on_grid.onset_sec / 0.125, np.rint(on_grid.onset_sec / 0.125))
     assert np.abs(np.sort(on_grid.onset_sec) - np.sort(shifted.onset_sec)).max() <= 0.0625 + 1e-9
     assert (on_grid.offset_sec - on_grid.onset_sec >= 0.125 - 1e-9).all()
+
+
+@given(pieces)
+def test_of_notes_of_one_pitch_that_touch_the_first_is_left_and_lasts_to_the_end_of_the_last(notes):
+    held = with_repeats_held(notes, 0.05)
+    every, left = (sorted(zip(n.pitch.tolist(), n.onset_sec, n.offset_sec, strict=True)) for n in (notes, held))
+    expected = []
+    for pitch, onset, offset in every:
+        if expected and expected[-1][0] == pitch and onset <= expected[-1][2] + 0.05:
+            expected[-1][2] = max(expected[-1][2], offset)
+        else:
+            expected.append([pitch, onset, offset])
+    assert np.allclose(left, expected)
+    assert len(with_repeats_held(notes.take(np.zeros(0, int)))) == 0
 
 
 @given(pieces)
