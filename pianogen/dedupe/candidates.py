@@ -30,6 +30,7 @@ STAGE = Stage(
         "pianogen.dedupe.corpus",
         "pianogen.dedupe.fingerprint",
         "pianogen.dedupe.first_looks",
+        "pianogen.dedupe.gathered_notes",
         "pianogen.dedupe.looks",
         "pianogen.dedupe.matched_notes",
         "pianogen.dedupe.postings",

@@ -1,7 +1,6 @@
 """Pairs looked at note by note: all their shingles, and the share of notes that one has where the other has them."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +8,10 @@ import numpy as np
 
 from pianogen import parallel
 from pianogen.dedupe.alignment import NUM_FIGURES, Alignment, Columns, align, align_with_anchors
-from pianogen.dedupe.corpus import Corpus, columns_of, first_of, load_array
-from pianogen.dedupe.fingerprint import pitched_notes
+from pianogen.dedupe.corpus import Corpus, columns_of, first_of
+from pianogen.dedupe.gathered_notes import FineShingles, GatheredNotes, fine_shingles, gather_notes
 from pianogen.dedupe.matched_notes import share_of_matched_notes
 from pianogen.dedupe.relations import RelationConfig, has_few_windows
-from pianogen.dedupe.shingle import CHROMA_WINDOW, TOP, shingles
 from pianogen.lake import Lake
 from pianogen.settings import Settings
 
@@ -70,7 +68,7 @@ def look_at_pairs(
     new = np.flatnonzero(~is_known)
     # Performances that hang together one after the other: their shingles are then made once, not once a pair.
     new = new[np.lexsort((b[new], a[new], _components(len(corpus.ids), a[new], b[new])[a[new]]))]
-    _gather_notes(lake, corpus, np.unique(np.concatenate((a[new], b[new]))), settings)
+    gather_notes(lake, corpus, np.unique(np.concatenate((a[new], b[new]))), settings)
     parts = [new[i : i + _PAIRS_PER_LOOK] for i in range(0, len(new), _PAIRS_PER_LOOK)]
     tasks = [_Look(corpus.folder, relations, a[rows], b[rows]) for rows in parts]
     seen = parallel.map_blocks(_look_again, tasks, settings, progress)
@@ -102,98 +100,6 @@ def _pair_numbers(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """One number for two digests in this order; two pairs share one once in 10^19."""
     with np.errstate(over="ignore"):
         return a * np.uint64(0x9E3779B97F4A7C15) + (b ^ (b >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
-
-
-@dataclass(frozen=True)
-class _NotesTask:
-    lake: Path
-    ingest_block: str
-    ids: frozenset[str]
-    path: Path
-
-
-_NOTE_ARRAYS = ("note_block", "note_begin", "note_end")
-
-
-def _gather_notes(lake: Lake, corpus: Corpus, numbers: np.ndarray, settings: Settings) -> None:
-    """Write the notes of some performances into the corpus's folder, for `GatheredNotes`."""
-    by_block: dict[int, list[int]] = {}
-    for number in numbers.tolist():
-        by_block.setdefault(int(corpus.block_of[number]), []).append(number)
-    tasks = [
-        _NotesTask(
-            lake.root,
-            corpus.ingest_blocks[block],
-            frozenset(corpus.ids[n] for n in members),
-            corpus.folder / _name(block),
-        )
-        for block, members in sorted(by_block.items())
-    ]
-    places = np.zeros((3, len(corpus.ids)), np.int64)
-    gathered = parallel.map_blocks(_gather_block, tasks, settings)
-    for (block, members), ends in zip(sorted(by_block.items()), gathered, strict=True):
-        for number in members:
-            places[:, number] = block, *ends[corpus.ids[number]]
-    for name, values in zip(_NOTE_ARRAYS, places, strict=True):
-        np.save(corpus.folder / f"{name}.npy", values)
-
-
-def _gather_block(task: _NotesTask) -> dict[str, tuple[int, int]]:
-    parts, ends, at = [np.empty(0, np.float32)], {}, 0
-    for notes in pitched_notes(Lake(task.lake), task.ingest_block):
-        if notes.performance_id in task.ids:
-            parts.append(np.stack([notes.pitch, notes.onset_sec, notes.offset_sec]).astype(np.float32).ravel())
-            ends[notes.performance_id] = at, at + len(notes.pitch)
-            at += len(notes.pitch)
-    np.concatenate(parts).tofile(task.path)
-    return ends
-
-
-def _name(block: int) -> str:
-    return f"notes-{block}.float32"
-
-
-class FineShingles(NamedTuple):
-    """All shingles of one performance (see `shingle.Shingles`), and how many are distinct."""
-
-    columns: Columns
-    num_distinct: int
-    num_top_lines: int
-
-
-class GatheredNotes:
-    """Notes that were gathered, and all shingles of them; those of the last few hundred performances are kept."""
-
-    def __init__(self, folder: Path) -> None:
-        self._places = [load_array(folder / f"{name}.npy") for name in _NOTE_ARRAYS]
-        self._folder = folder
-        self.of = lru_cache(maxsize=512)(self._notes)
-        self.shingles_of = lru_cache(maxsize=512)(self._shingles)
-
-    def forget(self) -> None:
-        """Give the memory back: a cache of methods is a cycle, which a worker that collects rarely would keep."""
-        self.of.cache_clear()
-        self.shingles_of.cache_clear()
-
-    def _notes(self, number: int) -> np.ndarray:
-        """Pitch, onset_sec, offset_sec of a performance, shape (3, num_notes)."""
-        block, begin, end = (int(column[number]) for column in self._places)
-        # Read, not mapped: the notes of a large corpus would fill the memory.
-        values = np.fromfile(self._folder / _name(block), np.float32, 3 * (end - begin), offset=12 * begin)
-        return values.reshape(3, -1)
-
-    def _shingles(self, number: int) -> FineShingles:
-        return _fine_shingles(self.of(number))
-
-
-def _fine_shingles(notes: np.ndarray) -> FineShingles:
-    shingle, kind, onset_sec, pitch, is_mirrored, _ = shingles(*notes, sampling=1, chroma_window=CHROMA_WINDOW)
-    top = shingle[kind == TOP]
-    return FineShingles((shingle, kind, onset_sec, pitch, is_mirrored), _num_distinct(shingle), _num_distinct(top))
-
-
-def _num_distinct(ascending: np.ndarray) -> int:
-    return int((ascending[1:] != ascending[:-1]).sum()) + 1 if len(ascending) else 0
 
 
 @dataclass(frozen=True)
@@ -305,7 +211,7 @@ def _look_nearby(kept: KeptShingles, gathered: GatheredNotes, a: int, b: int) ->
         is_near[max(place - _NEARBY * num, 0) : place + (_NEARBY + 1) * num] = True
     if _NEARBY * is_near.sum() > num_long:
         return None
-    some = _fine_shingles(notes[long][:, is_near]).columns
+    some = fine_shingles(notes[long][:, is_near]).columns
     fine = gathered.shingles_of((a, b)[short]).columns
     return align(*((fine, some) if short == 0 else (some, fine)))
 

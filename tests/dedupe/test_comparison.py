@@ -12,7 +12,8 @@ from pianogen.dedupe.comparison import Comparison, KnownLooks, compare_all, noth
 from pianogen.dedupe.corpus import Corpus, columns_of, load_corpus
 from pianogen.dedupe.fingerprint import fingerprint_dataset
 from pianogen.dedupe.first_looks import CandidateConfig
-from pianogen.dedupe.looks import GatheredNotes, SecondLooks
+from pianogen.dedupe.gathered_notes import GatheredNotes
+from pianogen.dedupe.looks import SecondLooks
 from pianogen.dedupe.postings import Thresholds
 from pianogen.dedupe.relations import RelationConfig
 from pianogen.dedupe.shingle import WINDOWS
