@@ -158,11 +158,11 @@ def _look_again(task: _Look) -> dict[str, np.ndarray]:
         one, other = gathered.shingles_of(a), gathered.shingles_of(b)
         out.num_smaller[k] = min(one.num_distinct, other.num_distinct)
         out.num_smaller_top[k] = min(one.num_top_lines, other.num_top_lines)
-        notes = gathered.of(a), gathered.of(b)
-        seen = _seen(one, other, *notes, task.relations)
+        notes, others = gathered.of(a), gathered.of(b)
+        seen = _seen(one, other, notes, others, task.relations)
         if seen.alignment.num_anchors >= task.relations.min_anchors and not seen.matched >= _SURE:
             # Of a repeat the chain may take either turn, as the one or the other leads.
-            back = _seen(other, one, *notes[::-1], task.relations)
+            back = _seen(other, one, others, notes, task.relations)
             if back.margin(task.relations) > seen.margin(task.relations):
                 seen = back._replace(alignment=back.alignment.turned())
         out.figures[k] = seen.alignment
