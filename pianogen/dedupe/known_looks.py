@@ -11,6 +11,7 @@ from pianogen.dedupe.comparison import Comparison, KnownLooks, nothing_known
 from pianogen.dedupe.corpus import Corpus
 from pianogen.dedupe.first_looks import FirstLooks
 from pianogen.dedupe.looks import SecondLooks
+from pianogen.errors import LakeError
 from pianogen.lake import Lake, Stage
 from pianogen.tables import SCHEMAS
 
@@ -32,13 +33,18 @@ def read_known_looks(lake: Lake, corpus: Corpus, version: str) -> KnownLooks:
     """
     nothing = nothing_known(corpus)
     manifest = lake.manifest(STAGE.name)
-    if manifest is None or manifest.info.get("version") != version:
+    if manifest is None or manifest.info.get("version") != _own(version):
         return nothing
-    (block,) = manifest.blocks
-    second = lake.read_block(STAGE.name, block, "second_looks")
+    try:
+        first, compared, second = (
+            lake.read_block(STAGE.name, manifest.blocks[0], name)
+            for name in ("first_looks", "compared_performances", "second_looks")
+        )
+    except (LakeError, OSError, pa.ArrowException):
+        # Lost or cut short: what it holds is found again.
+        return nothing
     columns = {name: second[name].to_numpy() for name in SecondLooks._fields[:-1]}
     looks = SecondLooks(**columns, figures=_figures(second))
-    compared = lake.read_block(STAGE.name, block, "compared_performances")
     ids, digests = np.array(corpus.ids, dtype=str), corpus.facts["notes_digest"]
     known_ids = np.array(compared["performance_id"].to_pylist(), dtype=str)
     number = np.searchsorted(ids, known_ids)
@@ -50,9 +56,8 @@ def read_known_looks(lake: Lake, corpus: Corpus, version: str) -> KnownLooks:
         return KnownLooks(nothing.first, nothing.is_new, looks)
     is_new = np.ones(len(corpus.ids), bool)
     is_new[number] = False
-    first = lake.read_block(STAGE.name, block, "first_looks")
-    a, b, shared, chroma = (first[name].to_numpy().astype(np.int64) for name in FirstLooks._fields[:-1])
-    return KnownLooks(FirstLooks(number[a], number[b], shared, chroma, _figures(first)), is_new, looks)
+    a, b, met, met_chroma = (first[name].to_numpy().astype(np.int64) for name in FirstLooks._fields[:-1])
+    return KnownLooks(FirstLooks(number[a], number[b], met, met_chroma, _figures(first)), is_new, looks)
 
 
 def keep_looks(lake: Lake, corpus: Corpus, found: Comparison, inputs: list, version: str) -> None:
@@ -76,7 +81,12 @@ def keep_looks(lake: Lake, corpus: Corpus, found: Comparison, inputs: list, vers
         }
         tables = {name: pa.table(columns[name], names=SCHEMAS[name].names).cast(SCHEMAS[name]) for name in columns}
         lake.write_block(STAGE.name, key, tables)
-    lake.publish(STAGE, [key], info={"version": version})
+    lake.publish(STAGE, [key], info={"version": _own(version)})
+
+
+def _own(version: str) -> str:
+    """With the code that keeps them."""
+    return STAGE.key(inputs=[version])
 
 
 def _figures(table: pa.Table) -> np.ndarray:

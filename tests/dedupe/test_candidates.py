@@ -365,6 +365,24 @@ def test_a_little_more_music_is_all_that_is_compared_and_the_pairs_are_those_of_
         find_duplicate_pairs(lake)
 
 
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_looks_that_are_damaged_are_looked_at_again(tmp_path, damage):
+    for seed in range(6):
+        write_notes(tmp_path / "old" / f"{seed}.mid", improvised(seed // 2, 150).jittered(0.01, seed).later(1))
+    lake, settings = Lake(tmp_path / "lake"), here(tmp_path)
+    compare(lake, [folder_dataset(tmp_path / "old", "old")], settings)
+    expected = pairs_bytes(lake)
+    shutil.rmtree(lake.root / "blocks" / "duplicate_pairs")
+    (block,) = (lake.root / "blocks" / "looks").iterdir()
+    if damage == "gone":
+        shutil.rmtree(block)
+    else:
+        path = block / "first_looks.parquet"
+        path.write_bytes(path.read_bytes()[:-100])
+    find_duplicate_pairs(lake, settings=settings)
+    assert pairs_bytes(lake) == expected
+
+
 def test_datasets_that_the_pairs_do_not_know_are_named(tmp_path):
     for seed, name in enumerate(("first", "second")):
         write_notes(tmp_path / name / "a.mid", improvised(seed, 40))
