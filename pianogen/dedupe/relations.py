@@ -49,7 +49,7 @@ class RelationConfig:
     """Two that keep time so closely are no two performances: a copy, or another setting at the same tempo."""
     min_matched: float = 0.55
     """Share of one's notes that the other has at the same place, for two that do not,"""
-    min_matched_exact: float = 0.85
+    min_matched_exact: float = 0.88
     """for two that do,"""
     nearly_all: float = 0.9
     """and for a chain that is all too short."""

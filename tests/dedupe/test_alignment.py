@@ -462,15 +462,15 @@ def test_real_files_lie_on_their_edits_and_not_on_their_retrogrades(real_data):
             assert back.num_anchors < 0.4 * found.num_anchors, path
 
 
-@settings(deadline=None)
-@given(pieces, st.integers(0, 2**31), st.integers(-9, 9), st.floats(0.6, 1.6))
-def test_an_alignment_turned_round_is_that_of_the_two_the_other_way_round(piece, seed, semitones, ratio):
-    is_kept = np.random.default_rng(seed).random(len(piece.pitch)) > 0.05
-    edited = piece.take(is_kept).up(semitones).stretched(ratio)
+def test_an_alignment_turned_round_is_that_of_the_two_the_other_way_round():
+    piece = improvised(3, 200)
+    edited = piece.take(slice(50, 200)).up(4).stretched(1.3)
     there, back = align(piece.columns(1), edited.columns(1)), align(edited.columns(1), piece.columns(1))
-    assert there.turned().semitones == back.semitones
-    assert there.turned().tempo_ratio == pytest.approx(back.tempo_ratio, rel=0.02)
-    assert there.turned().coverage_a == pytest.approx(back.coverage_a, abs=0.1)
-    assert there.turned().turned() == there._replace(tempo_ratio=pytest.approx(there.tempo_ratio))
+    assert (there.turned().semitones, back.semitones) == (-4, -4)
+    assert there.turned().tempo_ratio == pytest.approx(back.tempo_ratio) == pytest.approx(1 / 1.3)
+    assert there.turned().coverage_a == pytest.approx(back.coverage_a, abs=0.05)
+    assert there.turned().coverage_b == pytest.approx(back.coverage_b, abs=0.05)
+    assert there.coverage_a < 0.8 < there.coverage_b
+    # Of a mirror image the sum is the same from both sides.
     mirrored = align(piece.columns(1), piece.mirrored(131).columns(1))
-    assert mirrored.turned().semitones == mirrored.semitones
+    assert mirrored.turned().semitones == mirrored.semitones == 131

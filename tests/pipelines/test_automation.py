@@ -101,6 +101,7 @@ def test_a_file_written_in_pieces_is_asked_for_once_and_whole(project, sensor, m
     monkeypatch.setattr("pipelines.automation.REST_SEC", 0.6)
     new, data = project.custom / "slow.mid", midi_bytes(tune(6))
     sensor.look()
+    assert "custom" in sensor.look(), "asked for once while it is empty"
 
     def write() -> None:
         with new.open("wb", buffering=0) as file:
