@@ -163,7 +163,7 @@ def _look_at_range(task: _Range) -> FirstLooks:
     read = {name: load_array(task.folder / f"{name}.npy") for name in _ARRAYS}
     columns, sampling, num_held = columns_of(task.folder), read["sampling"], read["num_held"]
     first = first_of(task.folder)
-    postings = Postings(read["holders"], read["place"], first, 0)
+    postings = Postings(read["holders"], read["place"], first)
     all_new = np.ones(len(sampling), bool)
     found = shared_shingles(
         postings, task.begin, task.end, columns[1], sampling, num_held, task.config.thresholds, all_new

@@ -174,7 +174,9 @@ def _look_again(task: _Look) -> dict[str, np.ndarray]:
 _NEARBY = 4
 """Times the notes of a short performance, on each side, that are its neighbourhood in a long one."""
 _MUCH_LONGER = 20
+"""Times the notes of the short one that the long one has."""
 _MAX_PLACES = 3
+"""That the two share; of more, chance is no longer the likeliest reason."""
 
 
 class KeptShingles:

@@ -30,8 +30,6 @@ class Postings(NamedTuple):
     """For each entry the place in `holders`, `_NONE` where nobody follows. uint32."""
     first: np.ndarray
     """Number of the first entry of each performance, and that of all; int64, shape (num_performances + 1,)."""
-    num_common: int
-    """Shingles that more than `max_run` performances hold."""
 
 
 class SharedShingles(NamedTuple):
@@ -64,7 +62,7 @@ def build_postings(shingle: np.ndarray, first: np.ndarray, max_run: int, num_thr
     place = np.full(num, _NONE, np.uint32)
     performance = np.repeat(np.arange(len(first) - 1, dtype=np.uint32), np.diff(first))
 
-    def runs_of(part: int) -> tuple[np.ndarray, int]:
+    def runs_of(part: int) -> np.ndarray:
         entries = part_of[size[part] : size[part + 1]]
         values = shingle[entries]
         order = np.argsort(values, kind="stable")
@@ -72,10 +70,10 @@ def build_postings(shingle: np.ndarray, first: np.ndarray, max_run: int, num_thr
 
     with ThreadPoolExecutor(num_threads) as pool:
         parts = list(pool.map(runs_of, range(1 << _PART_BITS)))
-    holders = np.concatenate([part for part, _ in parts])
-    before = np.cumsum([0, *(len(part) for part, _ in parts[:-1])])
+    holders = np.concatenate(parts)
+    before = np.cumsum([0, *map(len, parts[:-1])])
     _shift(shingle, place, before.astype(np.uint32))
-    return Postings(holders, place, first, sum(num_common for _, num_common in parts))
+    return Postings(holders, place, first)
 
 
 @njit
@@ -95,9 +93,9 @@ def _deal(shingle, part_of, size):
 
 @njit
 def _runs(values, entries, performance, place, max_run):
-    """Holders in the runs of equal values, and the number of runs that are too long; fills the entries' places."""
+    """Holders in the runs of equal values; fills the entries' places."""
     holders = np.empty(len(values), np.uint32)
-    num_holders = num_common = 0
+    num_holders = 0
     i = 0
     while i < len(values):
         begin = num_holders
@@ -110,7 +108,6 @@ def _runs(values, entries, performance, place, max_run):
                 num_holders += 1
             end += 1
         size = num_holders - begin
-        num_common += size > max_run
         if size == 1:
             num_holders = begin
         else:
@@ -121,7 +118,7 @@ def _runs(values, entries, performance, place, max_run):
             if at != _NONE and (at == begin + size - 1 or (at > begin and size > max_run)):
                 place[entries[k]] = _NONE
         i = end
-    return holders[:num_holders].copy(), num_common
+    return holders[:num_holders].copy()
 
 
 @njit

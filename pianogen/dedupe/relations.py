@@ -11,7 +11,7 @@ A copy keeps time with its source to some hundredths of a second over minutes, e
 random; two performances drift apart by tenths within seconds. Where a copy's tempo was edited on the way it follows
 its source within each short stretch, more closely than any player could.
 
-The thresholds were chosen on one half of the works and judged on the other: docs/duplicates.md.
+How the thresholds were chosen, and what they give: docs/duplicates.md.
 """
 
 from dataclasses import dataclass
