@@ -1,7 +1,10 @@
-"""The real files that benchmarks read, and what else runs on the machine."""
+"""The real files that benchmarks read, the time that processors take, and what else runs on the machine."""
 
+import contextlib
 import os
 from pathlib import Path
+
+import psutil
 
 from pianogen.errors import RejectedFileError
 from pianogen.reading import MIDI_SUFFIXES, parse_file
@@ -24,3 +27,14 @@ def accepted_files(folder: Path) -> tuple[list[Path], int]:
 
 def load() -> str:
     return " ".join(f"{x:.1f}" for x in os.getloadavg()) if hasattr(os, "getloadavg") else "unknown"
+
+
+def core_seconds() -> float:
+    """Processor time of this process and those below it so far."""
+    total = 0.0
+    process = psutil.Process()
+    for one in (process, *process.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            times = one.cpu_times()
+            total += times.user + times.system
+    return total

@@ -13,7 +13,6 @@ that it found itself. Seconds of a core are those of the process and its workers
 """
 
 import argparse
-import contextlib
 import importlib.metadata
 import os
 import platform
@@ -33,10 +32,9 @@ import miditoolkit
 import mido
 import muspy
 import pretty_midi
-import psutil
 import symusic
 
-from benchmarks.corpus import DEFAULT, accepted_files, load
+from benchmarks.corpus import DEFAULT, accepted_files, core_seconds, load
 from pianogen.catalogue import Dataset
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
@@ -89,17 +87,6 @@ def read_with_pretty_midi(path: Path) -> int:
 
 def read_with_muspy(path: Path) -> int:
     return sum(len(track.notes) for track in muspy.read_midi(str(path)).tracks)
-
-
-def core_seconds() -> float:
-    """Processor time of this process and those below it so far."""
-    total = 0.0
-    process = psutil.Process()
-    for one in (process, *process.children(recursive=True)):
-        with contextlib.suppress(psutil.Error):
-            times = one.cpu_times()
-            total += times.user + times.system
-    return total
 
 
 def time_reader(name: str, read: Callable[[Path], int], files: Sequence[Path]) -> Timing:

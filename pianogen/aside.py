@@ -44,6 +44,25 @@ def new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def new_file(target: Path) -> Iterator[Path]:
+    """A path to write to; what is written there becomes `target` when the body ends without an error.
+
+    Raises:
+        OSError: the disk does not allow it.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(target)
+    aside = _name_beside(target)
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file aside and rename it over the old one."""
     aside = _name_beside(path)

@@ -1,7 +1,12 @@
-"""Text out of files, made harmless to what shows it: a terminal, a spreadsheet."""
+"""Text out of files, made harmless to what shows it: a terminal, a spreadsheet, Markdown."""
 
 import math
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any
+
+_MARKDOWN = re.compile(r"[\\`*\[\]<>|&~@]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.", re.IGNORECASE)
+"""What begins or ends markup, links and mentions within a line; an underscore inside a word is none."""
 
 
 def steerless(text: str, but: str = "") -> str:
@@ -19,9 +24,13 @@ def steerless(text: str, but: str = "") -> str:
 
 
 def plain_value(value: Any) -> Any:
-    """A value that JSON and CSV hold: bytes as their length, numbers that are none as null."""
+    """A value that JSON and CSV hold: bytes as their length, numbers that are none as null, inside lists too."""
     if isinstance(value, bytes):
         return f"<{len(value)} bytes>"
+    if type(value) in (list, tuple):
+        return [plain_value(one) for one in value]
+    if isinstance(value, dict):
+        return {name: plain_value(one) for name, one in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -31,3 +40,14 @@ def csv_cell(value: Any) -> Any:
         return plain_value(value)
     shown = steerless(value, but="\n\t")
     return f"'{shown}" if shown[:1] in ("=", "+", "-", "@", "\t") else shown
+
+
+def markdown_text(value: Any) -> str:
+    """A value that Markdown shows as it stands, within a line or a cell of a table."""
+    return _MARKDOWN.sub(lambda found: f"&#{ord(found[0])};", steerless(str(value)))
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Rows as a table in Markdown, whatever text they hold."""
+    lines = [map(markdown_text, header), ["---"] * len(header), *(map(markdown_text, row) for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -242,6 +242,6 @@ def retire_datasets(lake: Lake, names: Sequence[str]) -> list[str]:
     """
     gone = sorted({m.partition for stage in (STAGE, LISTING, REMOVED) for m in lake.manifests(stage.name)} - set(names))
     for name in gone:
-        for stage in (STAGE.name, LISTING.name, REMOVED.name, "fingerprints"):
+        for stage in (STAGE.name, LISTING.name, REMOVED.name, "fingerprints", "statistics", "statistics_history"):
             lake.retire(stage, name)
     return gone

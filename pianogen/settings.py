@@ -113,6 +113,8 @@ class Settings:
     experiments: Path
     raw: Path = Path("data/raw")
     """Where downloaded datasets lie, each in a folder of its name."""
+    data_cards: Path = Path("docs/data")
+    """Where the page of each dataset is written, in Markdown."""
     download: DownloadConfig = DownloadConfig()
     splits: SplitPolicy = SplitPolicy()
     workers: int = 0
@@ -139,6 +141,7 @@ _PATHS = {
     "sql": "warehouse",
     "experiments": "experiments",
     "raw": "data/raw",
+    "data_cards": "docs/data",
 }
 _PLAIN = {"workers": int, "backend": str, "starter": bool}
 

@@ -11,11 +11,11 @@ MARKED = 2000
 """Bytes at the beginning of a page in which its mark stands."""
 
 
-def content_policy(style: str, scripts: Iterable[str], places: Iterable[str] = ()) -> str:
+def content_policy(style: str | None, scripts: Iterable[str], places: Iterable[str] = ()) -> str:
     """The content security policy of a page: what slipped into it as text does not run, and nothing is fetched.
 
     Args:
-        style: the page's one style sheet.
+        style: the page's one style sheet; None where a library sets styles of its own as it draws.
         scripts: the scripts that stand in it.
         places: where other scripts may come from, in the words of the policy.
     """
@@ -27,7 +27,7 @@ def content_policy(style: str, scripts: Iterable[str], places: Iterable[str] = (
         [
             "default-src 'none'",
             "img-src data:",
-            f"style-src {hashed(style)}",
+            "style-src 'unsafe-inline'" if style is None else f"style-src {hashed(style)}",
             f"script-src {' '.join([*places, *map(hashed, scripts)])}",
             "base-uri 'none'",
             "form-action 'none'",

@@ -6,6 +6,8 @@ An id is a lower-case hexadecimal string. Tables of one stage share its blocks (
 
 import pyarrow as pa
 
+from pianogen import measured
+
 ID = pa.string()
 
 
@@ -352,8 +354,42 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("tempo_ratio", pa.float64()),
         ]
     ),
-    # One row per performance; written by warehouse/views/performance_statistics.sql.
-    # Its columns are the view's, so they stand there alone.
+    # One row per performance: what is measured of it (see measured.py).
+    "performance_statistics": measured.SCHEMA,
+    # One row per performance, measure and bin that is not empty (see statistics/bins.py).
+    "histograms": measured.HISTOGRAMS,
+    # One row per measure of `histograms` and bin.
+    "histogram_bins": pa.schema(
+        [
+            ("measure", pa.string()),
+            ("bin", pa.int16()),
+            ("low", pa.float64()),  # edges; of a bin that is a single value both are that value
+            ("high", pa.float64()),
+            ("unit", pa.string()),  # of the edges
+            ("counts", pa.string()),  # what is counted: notes | steps | seconds
+            ("is_ratio", pa.bool_()),  # bins of equal ratio
+            ("is_circular", pa.bool_()),  # the last bin lies beside the first
+            ("num_bins", pa.int16()),
+            ("about", pa.string()),
+        ]
+    ),
+    # One row per dataset, version of it that was measured, and measure of performance_statistics.
+    "statistics_history": pa.schema(
+        [
+            ("dataset", pa.string()),
+            ("version", pa.int32()),  # 1 is the earliest that is kept; the greatest is the current one
+            ("dataset_version", pa.string()),
+            ("statistics_version", ID),
+            ("definitions", ID),  # of the code that measured; versions of different ones are not compared
+            ("measure", pa.string()),
+            ("num_performances", pa.int32()),  # that the measure is known of
+            ("mean", pa.float64()),
+            ("std", pa.float64()),  # of the population
+            ("p05", pa.float64()),
+            ("p50", pa.float64()),
+            ("p95", pa.float64()),
+        ]
+    ),
     # One row per evaluated run and test performance.
     "evaluations": pa.schema(
         [

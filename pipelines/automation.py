@@ -1,5 +1,6 @@
 """Jobs, the weekly schedule, the sensor on the user's folders, and when an asset follows its inputs."""
 
+import datetime
 import json
 import time
 from dataclasses import dataclass, field
@@ -12,6 +13,10 @@ from pipelines.resources import Workspace
 
 REST_SEC = 5
 """A file that was written to within this time may still be growing."""
+
+
+WEEKLY = dg.FreshnessPolicy.time_window(warn_window=datetime.timedelta(days=8), fail_window=datetime.timedelta(days=15))
+"""Looked at within the week, whether anything had changed or not: a schedule that stood still is seen."""
 
 
 def when_inputs_change() -> dg.AutomationCondition:
@@ -31,16 +36,20 @@ def when_inputs_change() -> dg.AutomationCondition:
     ).with_label("when inputs change")
 
 
-CORPUS_BY_DATASET = ("performances", "fingerprints")
-CORPUS = ("duplicate_pairs", "clusters", "splits", "statistics")
+CORPUS_BY_DATASET = ("performances", "fingerprints", "statistics")
+CORPUS = ("duplicate_pairs", "clusters", "splits", "comparison", "warehouse", "data_cards")
 EXPERIMENT = ("shards", "runs", "evaluations", "samples")
 PUBLISHED = ("leaderboard", "report")
 
 reingest = dg.define_asset_job(
-    "reingest", dg.AssetSelection.assets(*CORPUS_BY_DATASET), description="Read one dataset's files again."
+    "reingest",
+    dg.AssetSelection.assets(*CORPUS_BY_DATASET),
+    description="Read one dataset's files again, and measure them.",
 )
 curate = dg.define_asset_job(
-    "curate", dg.AssetSelection.assets(*CORPUS), description="Find the same music, split, count: over all datasets."
+    "curate",
+    dg.AssetSelection.assets(*CORPUS),
+    description="Find the same music, split, compare, publish: over all datasets.",
 )
 experiment = dg.define_asset_job(
     "experiment",
@@ -81,6 +90,18 @@ def weekly_reingestion(context: dg.ScheduleEvaluationContext, workspace: Workspa
     """One run per dataset at hand; nothing is downloaded."""
     day = context.scheduled_execution_time.strftime("%Y-%m-%d")
     return [dg.RunRequest(run_key=f"{d.name}-{day}", partition_key=d.name) for d in workspace.datasets]
+
+
+@dg.schedule(
+    name="weekly_curation",
+    cron_schedule="0 6 * * 1",
+    job=curate,
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="After the reingestion, all that looks at every dataset at once; what is current is not made again.",
+)
+def weekly_curation(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    """One run; it waits for those of the reingestion, which hold the pool of the lake."""
+    return dg.RunRequest(run_key=context.scheduled_execution_time.strftime("%Y-%m-%d"))
 
 
 @dg.sensor(

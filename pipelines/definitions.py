@@ -7,7 +7,18 @@ import dagster as dg
 
 from pianogen.settings import load_settings
 from pipelines import automation, checks
-from pipelines.assets import dedupe, download, evaluation, ingest, report, shards, splits, statistics, training
+from pipelines.assets import (
+    dedupe,
+    download,
+    evaluation,
+    ingest,
+    report,
+    shards,
+    splits,
+    statistics,
+    training,
+    warehouse,
+)
 from pipelines.partitions import dataset_partitions, experiment_partitions
 from pipelines.resources import Workspace
 from pipelines.showing import brief_console
@@ -28,7 +39,10 @@ def build_definitions(config: Path) -> dg.Definitions:
             *ingest.build(datasets),
             *dedupe.build(datasets),
             splits.splits,
-            statistics.statistics,
+            *statistics.build(datasets),
+            statistics.comparison,
+            warehouse.warehouse,
+            warehouse.data_cards,
             *shards.build(experiments),
             *training.build(experiments),
             *evaluation.build(experiments),
@@ -41,7 +55,7 @@ def build_definitions(config: Path) -> dg.Definitions:
             checks.no_group_holds_a_large_share_of_the_music,
         ],
         jobs=[*automation.ASSET_JOBS, automation.everything],
-        schedules=[automation.weekly_reingestion],
+        schedules=[automation.weekly_reingestion, automation.weekly_curation],
         sensors=[automation.custom_folders, automation.downstream],
         resources={"workspace": Workspace(config_path=str(config))},
         loggers={"console": dg.colored_console_logger, "brief": brief_console},

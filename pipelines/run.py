@@ -49,11 +49,18 @@ def run_everything(instance: dg.DagsterInstance, config: Path, echo: Echo = prin
         *((experiment.name, name) for name in partitions("shards")),
         (publish.name, None),
     ]
-    return all(_run(definitions, instance, job, partition, echo) for job, partition in steps)
+    # A check looks at all datasets: what it finds is said once, not after the run of each.
+    warned: set[str] = set()
+    return all(_run(definitions, instance, job, partition, echo, warned) for job, partition in steps)
 
 
 def _run(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, job: str, partition: str | None, echo: Echo
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    job: str,
+    partition: str | None,
+    echo: Echo,
+    warned: set[str],
 ) -> bool:
     start = time.monotonic()
     outcome = definitions.resolve_job_def(job).execute_in_process(
@@ -64,6 +71,10 @@ def _run(
     )
     title = f"{job} {partition}" if partition else job
     echo(TIMED.format(title, time.monotonic() - start, _summary(outcome) if outcome.success else "FAILED"))
+    for line in _failed_checks(outcome, dg.AssetCheckSeverity.WARN):
+        if line not in warned:
+            echo(f"  warning: {line}")
+        warned.add(line)
     if not outcome.success:
         for line in _reasons(outcome):
             echo(f"  {line}")
@@ -75,16 +86,21 @@ def _summary(outcome: dg.ExecuteInProcessResult) -> str:
     parts = []
     for event in outcome.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
-        rows = materialization.metadata.get("dagster/row_count")
+        counts = materialization.metadata
+        rows = counts.get("dagster/partition_row_count", counts.get("dagster/row_count"))
         count = f" {rows.value:,}" if rows is not None else ""
         parts.append(f"{materialization.asset_key.to_user_string()}{count}")
     return ", ".join(parts)
 
 
+def _failed_checks(outcome: dg.ExecuteInProcessResult, severity: dg.AssetCheckSeverity) -> list[str]:
+    failed = [e for e in outcome.get_asset_check_evaluations() if not e.passed and e.severity == severity]
+    return [f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description}" for check in failed]
+
+
 def _reasons(outcome: dg.ExecuteInProcessResult) -> list[str]:
     """Why a run failed, in the words of what failed: failed checks first, then errors."""
-    checks = [e for e in outcome.get_asset_check_evaluations() if not e.passed]
-    lines = [f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description}" for check in checks]
+    lines = _failed_checks(outcome, dg.AssetCheckSeverity.ERROR)
     if lines:
         return [part for line in lines for part in line.splitlines()]
     for event in outcome.filter_events(lambda e: e.is_step_failure):

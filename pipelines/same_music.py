@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from pipelines.resources import Workspace
-from pipelines.showing import SHOWN, md_table
+from pipelines.showing import table
 
 Row = dict[str, Any]
 Shown = dict[str, dg.MarkdownMetadataValue]
@@ -32,11 +32,11 @@ def of_pairs(workspace: Workspace) -> Shown:
         for row in rows["examples"]
     ]
     return {
-        "music_shared_by_datasets": _table(["datasets", "pairs"], sharing),
-        "copies_between_datasets": _table(
-            ["file", "relation", "file", "score"], copies, rows["copies"], view="pairs_with_files"
+        "music_shared_by_datasets": table(["datasets", "pairs"], sharing),
+        "copies_between_datasets": table(
+            ["file", "relation", "file", "score"], copies, _num_all(rows["copies"]), view="pairs_with_files"
         ),
-        "pairs_of_each_relation": _table(["relation", "a", "b", "is_mirrored", *evidence], examples),
+        "pairs_of_each_relation": table(["relation", "a", "b", "is_mirrored", *evidence], examples),
     }
 
 
@@ -60,12 +60,12 @@ def of_clusters(workspace: Workspace) -> Shown:
         for row in rows["largest_clusters"]
     ]
     return {
-        "removed_by_tier": _table(["dataset", "all", "would go", "left"], removed),
-        "clusters_by_dataset": _table(
+        "removed_by_tier": table(["dataset", "all", "would go", "left"], removed),
+        "clusters_by_dataset": table(
             ["dataset", "clusters", "of several", "largest", "shared"],
             [_picked(row, counts) for row in rows["clusters"]],
         ),
-        "largest_clusters": _table(
+        "largest_clusters": table(
             ["dataset", "performances", "represented by", "datasets", "names of the work"],
             largest,
             view="cluster_summaries",
@@ -89,17 +89,17 @@ def of_splits(workspace: Workspace) -> Shown:
     title = ("dataset", "composer", "title", "num_train", "num_validation", "num_test", "num_pairs")
     return {
         "published_beside_clean": _beside(rows),
-        "pairs_across_splits": _table(["splits", "relation", "published", "here"], matrix, view="contamination_matrix"),
-        "published_leaks": _table(
+        "pairs_across_splits": table(["splits", "relation", "published", "here"], matrix, view="contamination_matrix"),
+        "published_leaks": table(
             ["dataset", "in", "file", "and in", "file", "relation", "score", "here they stand in"],
             leaks,
-            rows["published_leaks"],
+            _num_all(rows["published_leaks"]),
             view="split_leaks_published",
         ),
-        "titles_across_splits": _table(
+        "titles_across_splits": table(
             ["dataset", "composer", "title", "train", "validation", "test", "pairs of the same music"],
             [_picked(row, title) for row in rows["titles"]],
-            rows["titles"],
+            _num_all(rows["titles"]),
             view="titles_across_splits",
         ),
     }
@@ -123,7 +123,7 @@ def _beside(rows: dict[str, list[Row]]) -> dg.MarkdownMetadataValue:
             found = [row[standing][other] for standing in STANDINGS]
             if all(found):
                 lines.append([f"{name} in {other}", *(f"{one['num_leaking']}/{one['num_held_out']}" for one in found)])
-    return _table(["music of", "published", "here"], lines)
+    return table(["music of", "published", "here"], lines)
 
 
 def _read(workspace: Workspace, *names: str) -> dict[str, list[Row]]:
@@ -146,25 +146,6 @@ def _picked(row: Row, names: Sequence[str]) -> list[object]:
     return [row[name] for name in names]
 
 
-def _table(
-    header: Sequence[str], lines: Sequence[Sequence[object]], rows: Sequence[Row] = (), *, view: str = ""
-) -> dg.MarkdownMetadataValue:
-    """The first lines as a table, and how many more there are; "none" without any.
-
-    Args:
-        header: names of the columns.
-        lines: the cells.
-        rows: what they were made of, where that is a part: its `num_all` says of how many.
-        view: has all of them.
-    """
-    if not lines:
-        return dg.MetadataValue.md("none")
-    rest = (rows[0]["num_all"] if rows else len(lines)) - len(lines[:SHOWN])
-    told = f"\n\nAnd {rest:,} more{f', in the view `{view}`' if view else ''}." if rest else ""
-    return dg.MetadataValue.md(md_table(header, [list(map(_cell, line)) for line in lines[:SHOWN]]) + told)
-
-
-def _cell(value: object) -> object:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if isinstance(value, float) else value
+def _num_all(rows: Sequence[Row]) -> int:
+    """Of how many rows a query gave the first."""
+    return rows[0]["num_all"] if rows else 0

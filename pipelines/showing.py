@@ -2,41 +2,77 @@
 
 import base64
 import logging
-import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import dagster as dg
 
+from pianogen.foreign_text import markdown_table, markdown_text
 from pianogen.lake import Manifest
+from pianogen.settings import Settings
 
 
 def picture(png: bytes, text: str) -> dg.MarkdownMetadataValue:
-    """A PNG as metadata that the UI draws in place."""
-    return dg.MetadataValue.md(f"![{text}](data:image/png;base64,{base64.b64encode(png).decode()})")
+    """A PNG as metadata."""
+    return dg.MetadataValue.md(_image(png, text))
+
+
+def _image(png: bytes, text: str) -> str:
+    return f"![{text}](data:image/png;base64,{base64.b64encode(png).decode()})"
+
+
+def pictures(figures: Mapping[str, Any]) -> dg.MarkdownMetadataValue:
+    """Figures below each other: the UI opens them on a click, all at once.
+
+    They lie in the event database, so they are small.
+    """
+    from pianogen.report.drawing import to_png
+
+    return dg.MetadataValue.md("\n\n".join(_image(to_png(figure), name) for name, figure in figures.items()))
+
+
+def full_page(settings: Settings, dataset: str = "index") -> dg.UrlMetadataValue:
+    """The report's page of a dataset, or of all, which the asset `report` writes."""
+    return dg.MetadataValue.url((settings.report / "data" / f"{dataset}.html").as_uri())
 
 
 SHOWN = 20
 """Lines of a list on an asset's page."""
 
 
+def table(
+    header: Sequence[str], lines: Sequence[Sequence[object]], num_all: int | None = None, *, view: str = ""
+) -> dg.MarkdownMetadataValue:
+    """The first lines as a table, and how many more there are; "none" without any.
+
+    Args:
+        header: names of the columns.
+        lines: the cells.
+        num_all: how many lines there are, where these are a part.
+        view: has all of them.
+    """
+    if not lines:
+        return dg.MetadataValue.md("none")
+    rest = (len(lines) if num_all is None else num_all) - len(lines[:SHOWN])
+    told = f"\n\nAnd {rest:,} more{f', in the view `{view}`' if view else ''}." if rest else ""
+    return dg.MetadataValue.md(markdown_table(header, [list(map(cell, line)) for line in lines[:SHOWN]]) + told)
+
+
+def cell(value: object) -> object:
+    """A value in a table: three digits after the point, or three that mean something."""
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.3f}" if 0.0005 <= abs(value) < 1e6 or not value else f"{value:.3g}"
+    return value
+
+
 def bulleted(lines: Sequence[str]) -> str:
     """The first lines as a list in Markdown; empty without any."""
     more = [f"- and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-    return "\n".join([*(f"- {as_text(line)}" for line in lines[:SHOWN]), *more])
-
-
-def md_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Rows as a table in Markdown."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(as_text(cell) for cell in line) + " |" for line in lines)
-
-
-def as_text(value: object) -> str:
-    """A value that Markdown shows as it is: text out of files is data."""
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(value))
-    return re.sub(r"([\\`*\[\]<>|&])", lambda found: f"&#{ord(found[0])};", shown)
+    return "\n".join([*(f"- {markdown_text(line)}" for line in lines[:SHOWN]), *more])
 
 
 def result(manifest: Manifest, **metadata) -> dg.MaterializeResult:

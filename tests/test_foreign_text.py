@@ -79,11 +79,47 @@ def test_text_of_a_file_reaches_the_tables_as_it_is(project):
 
 
 @pytest.mark.parametrize("query", [NAMES, "select * from files", "select * from rejections", "select * from parts"])
-@pytest.mark.parametrize("form", ["csv", "json", "table"])
+@pytest.mark.parametrize("form", ["csv", "json", "markdown", "table"])
 def test_no_text_steers_a_terminal(project, query, form):
     said = run("sql", query, "--format", form, "--config", project.config)
     assert steers(said) == []
-    assert "script>" in said or form == "table"
+    assert "script>" in said or form == "table" or (form == "markdown" and "script&#62;" in said)
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "markdown", "table"])
+def test_text_that_became_the_name_of_a_column_steers_nothing_either(project, form):
+    query = "pivot (from parts) on name using count(*)"
+    assert steers(run("sql", query, "--format", form, "--config", project.config)) == []
+
+
+MARKED = [
+    "<img src=x onerror=alert(1)>",
+    "[here](https://example.com)",
+    "![x](https://example.com/x.png)",
+    "a | b",
+    "`code` *bold* _slanted_ ~~gone~~ maestro_v3",
+    "$x$ @everyone &amp; \\",
+    "https://example.com",
+    "two\nlines",
+]
+
+
+def test_markdown_shows_text_as_it_is(project):
+    query = "select unnest($texts) as text, 1.5 as number"
+    said = run("sql", query.replace("$texts", str(MARKED).replace('"', "'")), "--format", "markdown",
+               "--config", project.config)  # fmt: skip
+    header, line, *rows = said.splitlines()
+    assert (header, line) == ("| text | number |", "| --- | ---: |")
+    assert rows == [
+        "| &#60;img src=x onerror=alert(1)&#62; | 1.5 |",
+        "| &#91;here&#93;(https&#58;//example.com) | 1.5 |",
+        "| !&#91;x&#93;(https&#58;//example.com/x.png) | 1.5 |",
+        "| a &#124; b | 1.5 |",
+        "| &#96;code&#96; &#42;bold&#42; &#95;slanted&#95; &#126;&#126;gone&#126;&#126; maestro_v3 | 1.5 |",
+        "| $x$ &#64;everyone &#38;amp; &#92;&#92; | 1.5 |",
+        "| https&#58;//example.com | 1.5 |",
+        "| two&#92;nlines | 1.5 |",
+    ]
 
 
 def test_text_in_csv_is_no_formula_and_lines_stay_in_their_cell(project):

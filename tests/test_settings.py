@@ -58,13 +58,13 @@ def test_every_key_is_read(tmp_path):
     settings = load_settings(
         write(
             tmp_path,
-            'lake="a"\nruns="b"\nwarehouse="c"\nreport="d"\nsql="e"\nexperiments="f"\n'
+            'lake="a"\nruns="b"\nwarehouse="c"\nreport="d"\nsql="e"\nexperiments="f"\ndata_cards="i"\n'
             'workers=3\nbackend="threading"\nstarter=false\n'
             '[datasets.my-set_2]\nfolder="g"\nsplit="test"\nlicence="CC0"\n[datasets.other]\nfolder="h"\n',
         )
     )
-    places = ("lake", "runs", "warehouse", "report", "sql", "experiments")
-    assert [getattr(settings, name) for name in places] == [tmp_path / letter for letter in "abcdef"]
+    places = ("lake", "runs", "warehouse", "report", "sql", "experiments", "data_cards")
+    assert [getattr(settings, name) for name in places] == [tmp_path / letter for letter in "abcdefi"]
     assert (settings.num_workers, settings.backend, settings.starter) == (3, "threading", False)
     assert [(f.name, f.folder, f.split, f.licence) for f in settings.folders] == [
         ("my-set_2", tmp_path / "g", "test", "CC0"),
@@ -87,7 +87,7 @@ def test_no_datasets_is_a_choice(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("laek = 'x'", "unknown key 'laek'; known keys: backend, datasets, download, experiments, lake,"),
+        ("laek = 'x'", "unknown key 'laek'; known keys: backend, data_cards, datasets, download, experiments, lake,"),
         ("workers = 'two'", "workers must be int, found 'two'"),
         ("workers = true", "workers must be int, found True"),
         ("workers = 1.5", "workers must be int, found 1.5"),

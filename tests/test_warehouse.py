@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,97 +10,18 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from builders import scale, settings_in
+from warehouses import METRIC, RUN, SQL, add_performance, write_run
 
 from pianogen.catalogue import Dataset
 from pianogen.errors import LakeError, QueryError
 from pianogen.ingest import ingest_dataset
-from pianogen.lake import Lake, Stage
+from pianogen.lake import Lake
 from pianogen.midi.render import midi_bytes
-from pianogen.statistics import build_statistics
 from pianogen.tables import SCHEMAS
 from pianogen.views import apply_views, header
 from pianogen.warehouse import COMMENTS, open_warehouse, publish_warehouse, query_warehouse, read_runs, run_check
-
-SQL = Path(__file__).resolve().parents[1] / "warehouse"
-INGEST = Stage(name="ingest", modules=("pianogen.tables",), tables=("performances", "notes"))
-RUN = {
-    "experiment": "quick",
-    "run_id": "0123abcd",
-    "status": "finished",
-    "model": "gpt2",
-    "tokenizer": "remi",
-    "datasets": ["a"],
-    "context_length": 512,
-    "n_layer": 4,
-    "n_head": 4,
-    "n_embd": 256,
-    "num_parameters": 3_000_000,
-    "steps": 200,
-    "best_step": 150,
-    "validation_nll": 2,
-    "seed": 1,
-    "device": "cpu",
-    "train_sec": 90.5,
-    "peak_memory_mb": 900.0,
-    "tokens_per_sec": 5000.0,
-    "dataset_versions": {"b": "2222", "a": "1111"},
-    "licences": {"b": "CC BY-NC 4.0", "a": "CC0"},
-    "non_commercial_datasets": ["b"],
-    "split_version": "s",
-    "shards_version": "t",
-    "certificate": "c",
-    "code_version": "v",
-    "checkpoint": "checkpoints/best",
-}
-METRIC = {"step": 10, "split": "validation", "nll": 3.5, "tokens_per_sec": 1, "elapsed_sec": 2.0, "memory_mb": 3.0}
-
-
-def add_performance(lake: Lake, name: str, *notes: tuple[int, float, float], dataset: str = "a") -> None:
-    """One block with one performance of (pitch, onset_sec, offset_sec) notes, after those already there."""
-    performance = {
-        "performance_id": name,
-        "dataset": dataset,
-        "num_notes": len(notes),
-        "num_drum_notes": 0,
-        "duration_sec": max(offset for *_, offset in notes),
-    }
-    rows = [
-        {
-            "performance_id": name,
-            **dict.fromkeys(("track", "program", "onset_tick", "duration_tick"), 0),
-            "is_drum": False,
-            "pitch": p,
-            "velocity": 64,
-            "onset_sec": on,
-            "offset_sec": off,
-            "held_sec": 0.0,
-        }
-        for p, on, off in notes
-    ]
-    key = f"block-{name}"
-    lake.write_block(
-        "ingest",
-        key,
-        {
-            "performances": pa.Table.from_pylist([performance], schema=SCHEMAS["performances"]),
-            "notes": pa.Table.from_pylist(rows, schema=SCHEMAS["notes"]),
-        },
-    )
-    before = lake.manifest("ingest")
-    lake.publish(INGEST, [*(before.blocks if before else ()), key])
-
-
-def write_run(runs: Path, **changes) -> Path:
-    fields = RUN | changes
-    folder = runs / fields["experiment"] / fields["run_id"]
-    folder.mkdir(parents=True)
-    (folder / "run.json").write_text(json.dumps(fields))
-    lines = [METRIC | {"step": 5, "split": "train", "learning_rate": 0.001}, METRIC]
-    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return folder
 
 
 @pytest.fixture
@@ -124,13 +46,20 @@ def column(out: Path, sql: str) -> list:
     return query_warehouse(out, sql).column(0).to_pylist()
 
 
+BESIDE = ["pianogen.duckdb", "pianogen.duckdb.lock", "pianogen.parquet"]
+
+
+def names_beside(out: Path) -> list[str]:
+    return sorted(path.name for path in out.parent.iterdir())
+
+
 # Publishing
 
 
 def test_the_warehouse_of_an_empty_lake_has_every_table_typed_and_every_view(tmp_path, runs, out):
     done = publish_warehouse(Lake(tmp_path / "nothing"), runs, SQL, out)
     assert done["built"]
-    assert set(done["num_rows"]) == {*SCHEMAS, "runs", "metrics", "manifests", "meta"}
+    assert set(done["num_rows"]) == {*SCHEMAS, "runs", "metrics", "manifests", "linked_files", "meta"}
     assert {n for t, n in done["num_rows"].items() if t != "meta"} == {0}
     assert done["num_views"] == len(list((SQL / "views").glob("*.sql")))
     assert query_warehouse(out, "select onset_sec, pitch from notes").schema.types == [pa.float64(), pa.uint8()]
@@ -143,11 +72,11 @@ def test_rows_of_the_lake_are_copied_in_the_order_of_its_blocks(lake, runs, out)
     assert column(out, "select performance_id from performances") == ["p2", "p1"]
 
 
-def test_tables_are_copies_that_outlive_the_lake(lake, runs, out):
+def test_a_warehouse_outlives_its_lake(lake, runs, out):
     publish_warehouse(lake, runs, SQL, out)
-    for block in lake.paths("notes"):
-        block.unlink()
-    assert column(out, "select num_notes from performance_statistics order by all") == [1, 3]
+    shutil.rmtree(lake.root)
+    assert column(out, "select num_notes from performances order by all") == [1, 3]
+    assert column(out, "select count(*) from note_facts") == [4]
 
 
 def test_the_warehouse_says_which_versions_it_was_built_from(lake, runs, out):
@@ -227,7 +156,7 @@ def test_a_build_that_fails_leaves_the_old_warehouse_and_nothing_beside_it(lake,
     with pytest.raises(QueryError, match=r"wrong\.sql: .*no_such_table does not exist"):
         publish_warehouse(lake, runs, sql, out)
     assert column(out, "select count(*) from notes") == [4]
-    assert sorted(path.name for path in out.parent.iterdir()) == ["pianogen.duckdb", "pianogen.duckdb.lock"]
+    assert names_beside(out) == BESIDE
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-20])])
@@ -293,7 +222,7 @@ READER = """
     count = lambda: connection.sql("select count(*) from notes").fetchall()[0][0]
     print(count(), flush=True)
     sys.stdin.readline()
-    print(count(), connection.sql("select sum(num_notes) from performance_statistics").fetchall()[0][0], flush=True)
+    print(count(), connection.sql("select count(*) from note_facts").fetchall()[0][0], flush=True)
 """
 
 
@@ -343,15 +272,15 @@ def test_of_publishers_at_once_one_builds_and_all_succeed(lake, runs, out):
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    from pianogen import warehouse
     from pianogen.lake import Lake
+    from pianogen.warehouse import publish
 
     def killed(connection, *_):
         connection.execute("create table half_written as select * from range(1000)")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    warehouse.apply_views = killed
-    warehouse.publish_warehouse(Lake(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    publish.apply_views = killed
+    publish.publish_warehouse(Lake(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
 """
 
 
@@ -364,7 +293,7 @@ def test_a_publisher_killed_while_building_harms_nothing_and_the_next_one_clears
     assert (out.parent / "pianogen.duckdb.new").exists()
     assert publish_warehouse(lake, runs, SQL, out)["built"]
     assert column(out, "select count(*) from notes") == [5]
-    assert sorted(path.name for path in out.parent.iterdir()) == ["pianogen.duckdb", "pianogen.duckdb.lock"]
+    assert names_beside(out) == sorted([*BESIDE, "pianogen.previous.duckdb"])
 
 
 # Runs
@@ -568,94 +497,6 @@ def test_a_header_ends_where_the_file_says_what_it_reads():
     assert header("-- One.\n-- Grain: x.  Units: y.\n-- Reads: z.\n-- More.\nselect 1") == "One. Grain: x. Units: y."
     assert header("-- One.\n--\n-- More.\nselect 1") == "One."
     assert header("select 1 -- One.") == ""
-
-
-# Statistics
-
-
-def test_statistics_are_written_to_the_lake_in_the_order_of_their_ids(lake):
-    add_performance(lake, "q", (50, 0.0, 4.0), dataset="b")
-    manifest = build_statistics(lake, SQL)
-    assert manifest.info == {"sounding_time": 4, "performance_statistics": 3, "dataset_statistics": 2}
-    found = lake.read_block("statistics", manifest.blocks[0], "performance_statistics").to_pylist()
-    assert [(row["performance_id"], row["num_notes"], row["polyphony_max"]) for row in found] == [
-        ("p1", 1, 1),
-        ("p2", 3, 2),
-        ("q", 1, 1),
-    ]
-    found = lake.read_block("statistics", manifest.blocks[0], "dataset_statistics").to_pylist()
-    assert [(row["dataset"], row["num_performances"], row["pitch_max"]) for row in found] == [
-        ("a", 2, 72),
-        ("b", 1, 50),
-    ]
-
-
-def test_statistics_of_the_same_music_are_the_same_bytes_and_are_not_computed_again(lake, tmp_path):
-    first = build_statistics(lake, SQL)
-    paths = [lake.block_path("statistics", first.blocks[0]) / f"{table}.parquet" for table in first.tables]
-    before = [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths]
-    assert build_statistics(lake, SQL) == first
-    assert [(path.stat().st_mtime_ns, path.read_bytes()) for path in paths] == before
-    again = Lake(tmp_path / "again")
-    add_performance(again, "p2", (60, 0.0, 1.0), (64, 0.5, 1.5), (67, 0.0, 0.25))
-    add_performance(again, "p1", (72, 0.0, 2.0))
-    assert build_statistics(again, SQL) == first
-    assert [again.paths(table)[0].read_bytes() for table in first.tables] == [data for _, data in before]
-
-
-def test_new_music_makes_new_statistics_and_another_view_does_not(lake, tmp_path):
-    sql = tmp_path / "sql"
-    (sql / "views").mkdir(parents=True)
-    for path in (SQL / "views").glob("*.sql"):
-        (sql / "views" / path.name).write_text(path.read_text())
-    first = build_statistics(lake, sql)
-    (sql / "views" / "leaderboard.sql").write_text("select 1")
-    assert build_statistics(lake, sql) == first
-    add_performance(lake, "p3", (48, 0.0, 1.0))
-    second = build_statistics(lake, sql)
-    assert second.version != first.version
-    assert second.info["performance_statistics"] == 3
-
-
-def test_statistics_of_nothing_say_what_to_do(tmp_path):
-    with pytest.raises(LakeError, match="no performances yet; ingest a dataset first"):
-        build_statistics(Lake(tmp_path / "nothing"), SQL)
-
-
-def test_statistics_of_the_current_notes_are_tables_of_the_warehouse(lake, runs, out):
-    manifest = build_statistics(lake, SQL)
-    done = publish_warehouse(lake, runs, SQL, out)
-    for table in ("sounding_time", "performance_statistics", "dataset_statistics"):
-        written = pq.read_table(lake.block_path("statistics", manifest.blocks[0]) / f"{table}.parquet")
-        assert done["num_rows"][table] == written.num_rows
-        assert query_warehouse(out, f"from {table}").equals(written)
-    assert done["num_views"] == len(list((SQL / "views").glob("*.sql"))) - 3
-    (comment,) = column(out, "select comment from duckdb_tables() where table_name = 'dataset_statistics'")
-    assert comment.startswith("What the performances of each dataset are like")
-
-
-def test_statistics_older_than_the_notes_stay_views_that_agree_with_them(lake, runs, out):
-    build_statistics(lake, SQL)
-    publish_warehouse(lake, runs, SQL, out)
-    add_performance(lake, "p3", (48, 0.0, 1.0))  # the lake's statistics do not know it yet
-    done = publish_warehouse(lake, runs, SQL, out)
-    assert "performance_statistics" not in done["num_rows"]
-    assert column(out, "select performance_id from performance_statistics order by 1") == ["p1", "p2", "p3"]
-    build_statistics(lake, SQL)
-    assert publish_warehouse(lake, runs, SQL, out)["num_rows"]["performance_statistics"] == 3
-
-
-def test_the_views_compute_what_the_statistics_of_the_lake_hold(lake, runs, out, tmp_path):
-    publish_warehouse(lake, runs, SQL, out)
-    build_statistics(lake, SQL)
-    other = tmp_path / "other.duckdb"
-    publish_warehouse(lake, runs, SQL, other)
-    for table, order in {"performance_statistics": "performance_id", "dataset_statistics": "dataset"}.items():
-        computed = query_warehouse(out, f"from {table} order by {order}")
-        copied = query_warehouse(other, f"from {table} order by {order}")
-        assert computed.schema == copied.schema
-        for a, b in zip(computed.to_pylist(), copied.to_pylist(), strict=True):
-            assert a == pytest.approx(b)
 
 
 def test_a_warehouse_in_the_working_directory_needs_no_folder(lake, runs, tmp_path, monkeypatch):

@@ -1,10 +1,11 @@
 """The command `pianogen`: arguments in, library calls, text out.
 
     datasets.py   datasets, download
-    corpus.py     inspect, ingest, sql
+    corpus.py     inspect, ingest
+    warehouse.py  sql, warehouse
     same_music.py dedupe, audit
     models.py     tokenize, train, evaluate, generate, leaderboard, report
-    shared.py     options, tables, bars
+    rows.py       rows as tables, CSV, JSON, Markdown, Parquet;  shared.py options, bars
 
 What a command needs beyond settings it imports when it runs, so that `--help` answers at once.
 """
@@ -14,10 +15,10 @@ import sys
 from rich.text import Text
 
 from pianogen import errors
-from pianogen.cli import corpus, datasets, models, same_music
+from pianogen.cli import corpus, datasets, models, same_music, warehouse
 from pianogen.cli.shared import app, err
 
-__all__ = ["app", "corpus", "datasets", "main", "models", "same_music"]
+__all__ = ["app", "corpus", "datasets", "main", "models", "same_music", "warehouse"]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands about music: a file, the lake, and the warehouse."""
+"""Commands about music: a file, and the lake."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pianogen.cli.shared import Config, Format, app, cell, print_rows, progress_bar, publish
+from pianogen.cli.shared import Config, app, cell, progress_bar, publish
 from pianogen.settings import load_settings
 
 if TYPE_CHECKING:
@@ -92,15 +92,3 @@ def _print_ingested(lake: "Lake", manifest: "Manifest") -> None:
         typer.echo(f"  metadata: and {len(notes) - MAX_NOTES} more notes")
     if info["non_commercial"]:
         typer.echo(f"  licence: {cell(info['licence'])}: no commercial use, nor of what is derived from it")
-
-
-@app.command(epilog='Example: pianogen sql "select dataset, count(*) from performances group by all" --format csv')
-def sql(
-    query: Annotated[str, typer.Argument(help="One query in DuckDB's SQL.")],
-    format: Annotated[Format, typer.Option(help="How to print the rows.")] = Format.table,
-    config: Config = None,
-) -> None:
-    """Query the warehouse, read-only. `show tables` lists what there is."""
-    from pianogen.warehouse import query_warehouse
-
-    print_rows(query_warehouse(load_settings(config).warehouse, query), format)

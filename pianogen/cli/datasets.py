@@ -9,7 +9,8 @@ import typer
 from rich.text import Text
 
 from pianogen import errors
-from pianogen.cli.shared import Config, Format, app, bytes_progress_bar, cell, err, print_rows
+from pianogen.cli.rows import Format, print_rows
+from pianogen.cli.shared import Config, app, bytes_progress_bar, cell, err
 from pianogen.settings import load_settings
 
 
@@ -42,7 +43,7 @@ def datasets(
             typer.echo(path)
     elif form is Format.json:
         typer.echo(json.dumps(known, indent=1, allow_nan=False))
-    elif form is Format.csv:
+    elif form is not Format.table:
         print_rows(
             pa.Table.from_pylist([{**f, "value": inventory.value_text(f["value"])} for f in known["facts"]]), form
         )

@@ -6,17 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from pianogen.cli.shared import (
-    Config,
-    Experiment,
-    Format,
-    app,
-    err,
-    experiment_path,
-    print_rows,
-    progress_bar,
-    published,
-)
+from pianogen.cli.rows import Format, print_rows
+from pianogen.cli.shared import Config, Experiment, app, err, experiment_path, progress_bar, published
 from pianogen.settings import load_settings
 
 
@@ -132,9 +123,12 @@ def leaderboard(config: Config = None, format: Format = Format.table) -> None:
 
 @app.command(epilog="Example: pianogen report")
 def report(config: Config = None) -> None:
-    """Write the page with the leaderboard, the plots, and samples that play."""
+    """Write the page with the leaderboard, the plots, and samples that play; and a card of each dataset."""
+    from pianogen.catalogue import load_catalogue
+    from pianogen.report.data_card import write_data_cards
     from pianogen.report.page import write_report
 
     settings = load_settings(config)
     published(settings, "select 1")
     typer.echo(write_report(settings.warehouse, settings.report))
+    typer.echo(write_data_cards(settings.warehouse, settings.data_cards, load_catalogue(settings)).paths["README"])

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from pianogen.cli.shared import Config, Format, app, cell, err, out, print_rows, progress_bar, publish, write_csv
+from pianogen.cli.rows import Format, print_rows, write_rows
+from pianogen.cli.shared import Config, app, cell, err, out, progress_bar, publish
 from pianogen.errors import PianogenError, SettingsError
 from pianogen.settings import Settings, load_settings
 
@@ -56,7 +57,7 @@ def dedupe(
     with _stages_bar() as progress:
         found = dedupe_folder(folder, settings, progress)
     if to is not None:
-        write_csv(found.pairs, to)
+        write_rows(found.pairs.schema, found.pairs.to_batches(), Format.csv, to)
     if to is None or as_json:
         print_rows(found.pairs, Format.json if as_json else Format.table)
     for row in found.rejections.to_pylist():

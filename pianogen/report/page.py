@@ -1,4 +1,4 @@
-"""The static report: one page and the MIDI files of its samples, read from the warehouse alone.
+"""The static report: a page, those of the data beside it, and the MIDI files of its samples, from the warehouse alone.
 
 The page needs no network and no server: style, scripts, plots and the notes of the samples stand in it.
 Names and titles come from other people's files, so everything is escaped, and a content security policy
@@ -21,17 +21,16 @@ from typing import Any
 
 import duckdb
 import filelock
-import jinja2
 import symusic
-from markupsafe import Markup
 
 from pianogen.dedupe.groups import TIERS
 from pianogen.errors import QueryError
 from pianogen.report import plots, same_music
+from pianogen.report.data_pages import PLOTLY, data_pages, file_name, plotly_script
+from pianogen.report.rendering import environment, own
 from pianogen.static_pages import content_policy, require_replaceable
 from pianogen.warehouse import open_warehouse
 
-TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("synth.js", "sequencer.js", "roll.js", "player.js")
 SPLITS = ("train", "validation", "test")
 _MARK = b'<meta name="generator" content="pianogen report">'
@@ -105,11 +104,16 @@ def write_report(warehouse: Path, out: Path) -> Path:
     """
     out = Path(out).resolve()
     require_replaceable(out, "a report", _MARK)
-    rows = _read(Path(warehouse))
+    rows, about_data = _read(Path(warehouse))
     samples = [_sample(row) for row in rows["samples"]]
-    page = _render(rows, samples)
+    page = _render(rows, samples, has_data_pages=bool(about_data))
     with _replacing(out) as folder:
         (folder / "index.html").write_text(page, encoding="utf-8", newline="\n")
+        if about_data:
+            (folder / "data").mkdir()
+            (folder / "data" / PLOTLY).write_bytes(plotly_script())
+        for name, text in about_data.items():
+            (folder / "data" / name).write_text(text, encoding="utf-8", newline="\n")
         (folder / "samples").mkdir()
         for sample in samples:
             (folder / sample["path"]).write_bytes(sample["midi"])
@@ -119,7 +123,8 @@ def write_report(warehouse: Path, out: Path) -> Path:
 # Reading
 
 
-def _read(warehouse: Path) -> dict[str, list[Row]]:
+def _read(warehouse: Path) -> tuple[dict[str, list[Row]], dict[str, str]]:
+    """Rows of the page by query, and the pages of the data by name."""
     rows = {}
     # One connection for all: every query sees the same file, even while a new one is swapped in.
     with open_warehouse(warehouse) as connection:
@@ -128,7 +133,11 @@ def _read(warehouse: Path) -> dict[str, list[Row]]:
                 rows[name] = connection.sql(query).to_arrow_table().to_pylist()
             except duckdb.Error as error:
                 raise QueryError(f"{warehouse}: the report can't read {name}; publish it again: {error}") from None
-    return rows
+        try:
+            pages = data_pages(connection)
+        except duckdb.Error as error:
+            raise QueryError(f"{warehouse}: the report can't read the data; publish it again: {error}") from None
+    return rows, pages
 
 
 def _sample(row: Row) -> Row:
@@ -165,50 +174,36 @@ def _file_name(row: Row) -> str:
 # Rendering
 
 
-def _render(rows: dict[str, list[Row]], samples: list[Row]) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "count": _count,
-        "fixed": _fixed,
-        "change": _change,
-        "names": _names,
-        "place": lambda split: "left out" if split == "none" else split or "–",
-        "plain": lambda value: f"{value:g}",
-        "short": lambda value: "–" if value is None else str(value)[:8],
-        "span": _span,
-        "stacked": _stacked,
-        "words": lambda name: name.replace("_", " "),
-    }
-    style = _own("page.css")
-    scripts = [_own(name) for name in SCRIPTS]
+def _render(rows: dict[str, list[Row]], samples: list[Row], has_data_pages: bool) -> str:
+    style = own("page.css")
+    scripts = [own(name) for name in SCRIPTS]
     datasets, leaderboard = rows["datasets"], rows["leaderboard"]
     totals = {
         key: sum(row[key] or 0 for row in datasets)
         for key in ("num_performances", "num_notes", "num_rejections", "duration_hours")
     }
-    return environment.get_template("page.html").render(
-        style=style,
-        scripts=scripts,
-        content_policy=content_policy(style, scripts),
-        totals=totals,
-        datasets=datasets,
-        leaderboard=leaderboard,
-        num_test_splits=len({row["split_version"] for row in leaderboard}),
-        contamination=rows["contamination"],
-        rejections=rows["rejections"],
-        splits={(row["dataset"], row["split"]): row for row in rows["splits"]},
-        split_names=SPLITS,
-        **_same_music(rows),
-        plots=_data_plots(rows) if datasets else [],
-        runs=_runs(rows),
-        samples=samples,
-        version=importlib.metadata.version("pianogen"),
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            style=style,
+            scripts=scripts,
+            content_policy=content_policy(style, scripts),
+            totals=totals,
+            datasets=[{**row, "link": f"data/{file_name(row['dataset'])}"} for row in datasets],
+            has_data_pages=has_data_pages,
+            leaderboard=leaderboard,
+            num_test_splits=len({row["split_version"] for row in leaderboard}),
+            contamination=rows["contamination"],
+            rejections=rows["rejections"],
+            splits={(row["dataset"], row["split"]): row for row in rows["splits"]},
+            split_names=SPLITS,
+            **_same_music(rows),
+            plots=_data_plots(rows) if datasets else [],
+            runs=_runs(rows),
+            samples=samples,
+            version=importlib.metadata.version("pianogen"),
+        )
     )
 
 
@@ -281,55 +276,6 @@ def _terms(run: Row) -> str:
 def _inline(figure: Any) -> str:
     """Address that holds the picture itself; an image can't run script, whatever text it shows."""
     return "data:image/svg+xml;base64," + base64.b64encode(plots.to_svg(figure).encode()).decode()
-
-
-def _own(name: str) -> Markup:
-    """Text of one of our own style or script files, which needs no escaping."""
-    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
-
-
-def _count(value: float | None) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:,.0f}"
-
-
-def _fixed(value: float | None, digits: int) -> str:
-    return "–" if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
-
-
-def _names(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value or "–")
-
-
-def _change(pair: Row) -> str:
-    """What makes b of a."""
-    said = []
-    if pair["is_mirrored"]:
-        said.append("mirrored")
-    elif pair["semitones"]:
-        said.append(f"{pair['semitones']:+d} semitone{'s' if abs(pair['semitones']) != 1 else ''}")
-    if pair["tempo_ratio"] and abs(pair["tempo_ratio"] - 1) > 0.005:
-        said.append(f"time ×{pair['tempo_ratio']:.2f}")
-    return ", ".join(said) or "–"
-
-
-def _stacked(row: Row) -> list[Row]:
-    """The parts of a bar as long as the dataset has performances: what each tier removes."""
-    parts, start = [], 0
-    for number, relation in enumerate(TIERS):
-        width = row["num_removed"].get(relation, 0)
-        if width:
-            parts.append({"name": f"tier{number}", "start": start, "width": width})
-        start += width
-    return parts
-
-
-def _span(seconds: float | None) -> str:
-    if seconds is None or not math.isfinite(seconds):
-        return "–"
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 # The folder

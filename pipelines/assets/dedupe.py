@@ -3,9 +3,10 @@
 import dagster as dg
 
 from pipelines import same_music
-from pipelines.automation import when_inputs_change
+from pipelines.automation import WEEKLY, when_inputs_change
 from pipelines.resources import Workspace
 from pipelines.showing import log_progress, result
+from pipelines.tables import columns, written
 
 
 def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -18,6 +19,8 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         kinds={"parquet"},
         pool="lake",
         automation_condition=when_inputs_change(),
+        freshness_policy=WEEKLY,
+        metadata=columns("fingerprints", "content_hashes", "shingles"),
     )
     def fingerprints(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """Content hashes and shingles, one set per performance."""
@@ -25,7 +28,7 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 
         progress = log_progress(context, "blocks fingerprinted")
         manifest = fingerprint_dataset(workspace.lake, context.partition_key, workspace.settings, progress)
-        return result(manifest, **{"dagster/row_count": manifest.info["num_performances"]})
+        return result(manifest, **written(workspace.lake, manifest, "fingerprints"))
 
     @dg.asset(
         deps=["fingerprints"],
@@ -33,6 +36,8 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         kinds={"parquet", "duckdb"},
         pool="lake",
         automation_condition=when_inputs_change(),
+        freshness_policy=WEEKLY,
+        metadata=columns("duplicate_pairs"),
     )
     def duplicate_pairs(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """Pairs of performances that hold the same music, with the relation and its evidence."""
@@ -43,7 +48,7 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         counts = manifest.info["num_pairs"]
         return result(
             manifest,
-            **{"dagster/row_count": sum(counts.values())},
+            **written(workspace.lake, manifest, "duplicate_pairs"),
             num_pairs=dg.MetadataValue.json(counts),
             **same_music.of_pairs(workspace),
         )
@@ -54,6 +59,8 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         kinds={"parquet"},
         pool="lake",
         automation_condition=when_inputs_change(),
+        freshness_policy=WEEKLY,
+        metadata=columns("clusters"),
     )
     def clusters(workspace: Workspace) -> dg.MaterializeResult:
         """The cluster of every performance: all renditions of the same music together, and who represents them."""
@@ -61,6 +68,11 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 
         datasets = [dataset.name for dataset in workspace.datasets]
         manifest = find_clusters(workspace.lake, datasets, workspace.settings.splits)
-        return result(manifest, **manifest.info, **same_music.of_clusters(workspace))
+        return result(
+            manifest,
+            **written(workspace.lake, manifest, "clusters"),
+            **manifest.info,
+            **same_music.of_clusters(workspace),
+        )
 
     return [fingerprints, duplicate_pairs, clusters]

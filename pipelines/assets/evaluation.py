@@ -4,13 +4,21 @@ import dagster as dg
 
 from pipelines.automation import when_inputs_change
 from pipelines.resources import Workspace
-from pipelines.showing import md_table, result
+from pipelines.showing import result, table
+from pipelines.tables import columns, written
 
 
 def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Evaluations and samples are partitioned by experiment; the leaderboard looks at all of them."""
 
-    @dg.asset(deps=["runs"], partitions_def=experiments, group_name="evaluation", kinds={"parquet"}, pool="training")
+    @dg.asset(
+        deps=["runs"],
+        partitions_def=experiments,
+        group_name="evaluation",
+        kinds={"parquet"},
+        pool="training",
+        metadata=columns("evaluations"),
+    )
     def evaluations(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """Nats of every performance of the test split under the model."""
         import math
@@ -26,13 +34,20 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         )
         return result(
             manifest,
-            **{"dagster/row_count": rows.num_rows},
+            **written(workspace.lake, manifest, "evaluations"),
             bits_per_note=nats / math.log(2) / notes,
             bits_per_second=nats / math.log(2) / seconds,
             nll=nats / tokens,
         )
 
-    @dg.asset(deps=["runs"], partitions_def=experiments, group_name="evaluation", kinds={"parquet"}, pool="training")
+    @dg.asset(
+        deps=["runs"],
+        partitions_def=experiments,
+        group_name="evaluation",
+        kinds={"parquet"},
+        pool="training",
+        metadata=columns("samples"),
+    )
     def samples(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """Music from the model, after a prompt of the test split and from nothing, as MIDI."""
         from pianogen.generation.samples import generate_samples
@@ -41,19 +56,18 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         experiment = load_experiment(workspace.settings.experiments / f"{context.partition_key}.yaml")
         manifest = generate_samples(workspace.lake, workspace.settings.runs, experiment)
         rows = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "samples")
-        listed = rows.select(["title", "num_notes", "duration_sec"]).to_pandas()
-        lines = [f"| {row.title} | {row.num_notes} | {row.duration_sec:.1f} |" for row in listed.itertuples()]
+        listed = [list(row.values()) for row in rows.select(["title", "num_notes", "duration_sec"]).to_pylist()]
         return result(
             manifest,
-            **{"dagster/row_count": rows.num_rows},
-            samples=dg.MetadataValue.md("\n".join(["| sample | notes | seconds |", "|---|---|---|", *lines])),
+            **written(workspace.lake, manifest, "samples"),
+            samples=table(["sample", "notes", "seconds"], listed),
         )
 
     return [evaluations, samples]
 
 
 @dg.asset(
-    deps=["evaluations", "samples", "statistics"],
+    deps=["evaluations", "samples", "warehouse"],
     group_name="evaluation",
     kinds={"duckdb"},
     pool="lake",
@@ -61,9 +75,12 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 )
 def leaderboard(workspace: Workspace) -> dg.MaterializeResult:
     """One row per evaluated run, ranked by bits per note, with every version it stands on."""
+    from pianogen.statistics.build import update_statistics
     from pianogen.warehouse import open_warehouse, publish_warehouse
 
     settings = workspace.settings
+    # Music that was read by other ways than the asset `statistics` is measured here, at the latest.
+    update_statistics(workspace.lake, settings)
     publish_warehouse(workspace.lake, settings.runs, settings.sql, settings.warehouse)
     with open_warehouse(settings.warehouse) as connection:
         (version,) = connection.execute("select version from meta").fetchall()[0]
@@ -80,8 +97,7 @@ def leaderboard(workspace: Workspace) -> dg.MaterializeResult:
             "certificate",
         )
         rows = connection.sql(f"select {', '.join(shown)} from leaderboard order by rank").fetchall()
-    cells = [[f"{value:.3f}" if isinstance(value, float) else value for value in row] for row in rows]
     return dg.MaterializeResult(
         data_version=dg.DataVersion(version),
-        metadata={"dagster/row_count": len(rows), "leaderboard": dg.MetadataValue.md(md_table(shown, cells))},
+        metadata={"dagster/row_count": len(rows), "leaderboard": table(shown, rows)},
     )

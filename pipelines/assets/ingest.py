@@ -2,9 +2,15 @@
 
 import dagster as dg
 
-from pipelines.automation import when_inputs_change
+from pipelines.automation import WEEKLY, when_inputs_change
 from pipelines.resources import Workspace
-from pipelines.showing import SHOWN, bulleted, log_progress, md_table, result
+from pipelines.showing import SHOWN, bulleted, log_progress, result, table
+from pipelines.tables import columns, written
+
+TABLES = (
+    "performances", "parts", "notes", "controls", "pedal_presses", "tempos", "time_signatures", "key_signatures",
+    "message_counts", "files", "rejections", "sources", "links", "removed_files",
+)  # fmt: skip
 
 
 def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -17,6 +23,8 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         kinds={"parquet"},
         pool="lake",
         automation_condition=when_inputs_change(),
+        freshness_policy=WEEKLY,
+        metadata=columns(*TABLES),
     )
     def performances(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """One row per accepted file, with its notes, pedals, tempos and signatures; the rest are rejections."""
@@ -35,11 +43,11 @@ def build(datasets: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             context.log.warning(note)
         return result(
             manifest,
-            **{"dagster/row_count": info["num_performances"]},
+            **written(workspace.lake, manifest, "performances"),
             num_files=info["num_files"],
             num_rejections=info["num_rejections"],
-            rejections_by_reason=dg.MetadataValue.md(
-                md_table(("reason", "files"), rejections_by_reason(workspace.lake, dataset.name).items())
+            rejections_by_reason=table(
+                ["reason", "files"], [*rejections_by_reason(workspace.lake, dataset.name).items()]
             ),
             num_removed=workspace.lake.require("removed", dataset.name).info["num_removed"],
             licence=licence_text(dataset),

@@ -3,9 +3,10 @@
 import dagster as dg
 
 from pipelines import same_music
-from pipelines.automation import when_inputs_change
+from pipelines.automation import WEEKLY, when_inputs_change
 from pipelines.resources import Workspace
 from pipelines.showing import result
+from pipelines.tables import columns, written
 
 
 @dg.asset(
@@ -14,6 +15,8 @@ from pipelines.showing import result
     kinds={"parquet"},
     pool="lake",
     automation_condition=when_inputs_change(),
+    freshness_policy=WEEKLY,
+    metadata=columns("splits", "split_moves", "contamination"),
 )
 def splits(workspace: Workspace) -> dg.MaterializeResult:
     """The split of every performance, and the report of music that stands in two of them."""
@@ -26,7 +29,7 @@ def splits(workspace: Workspace) -> dg.MaterializeResult:
     moved = workspace.lake.require("split_history").info["num_moved"]
     return result(
         manifest,
-        **{"dagster/row_count": sum(counts.values())},
+        **written(workspace.lake, manifest, "splits"),
         **counts,
         left_out=dg.MetadataValue.json(info["num_left_out"]),
         moves=dg.MetadataValue.json(info["num_moves"]),

@@ -149,7 +149,7 @@ def test_the_schedule_asks_for_every_dataset_at_hand_once_a_week(project):
     from pipelines.definitions import build_definitions
 
     repository = build_definitions(project.config).get_repository_def()
-    (schedule,) = repository.schedule_defs
+    schedule = repository.get_schedule_def("weekly_reingestion")
     monday = datetime.datetime(2026, 11, 23, 4, 0, tzinfo=datetime.UTC)
     workspace = Workspace(config_path=str(project.config))
     with dg.build_schedule_context(
@@ -160,6 +160,16 @@ def test_the_schedule_asks_for_every_dataset_at_hand_once_a_week(project):
         ("scores", "scores-2026-11-23"),
         ("custom", "custom-2026-11-23"),
     ]
+
+
+def test_what_looks_at_all_datasets_runs_once_after_them(project):
+    from pipelines.definitions import build_definitions
+
+    repository = build_definitions(project.config).get_repository_def()
+    monday = datetime.datetime(2026, 11, 23, 6, 0, tzinfo=datetime.UTC)
+    with dg.build_schedule_context(scheduled_execution_time=monday, repository_def=repository) as context:
+        (request,) = repository.get_schedule_def("weekly_curation").evaluate_tick(context).run_requests
+    assert (request.partition_key, request.run_key) == (None, "2026-11-23")
 
 
 @pytest.mark.slow
@@ -195,5 +205,5 @@ def test_what_changed_flows_on_by_data_version_and_training_waits_to_be_asked(pr
         (project.custom / "new.mid").write_bytes(midi_bytes(tune(99)))
         run(instance, "reingest", "custom")
         flowed = requested(instance)
-        assert {"duplicate_pairs", "clusters", "splits", "statistics"} <= flowed
+        assert {"duplicate_pairs", "clusters", "splits", "comparison", "warehouse", "data_cards"} <= flowed
         assert not flowed & {"shards", "runs", "evaluations", "samples"}

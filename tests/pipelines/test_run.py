@@ -68,6 +68,7 @@ def test_a_run_makes_everything_and_says_where_to_look(finished):
     assert str(report) in finished.output
     assert str(warehouse) in finished.output
     assert "<canvas" in report.read_text()
+    assert {path.name for path in (finished.root / "docs" / "data").iterdir()} == {"README.md", "scores.md"}
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         (row,) = connection.sql("select * from leaderboard").to_arrow_table().to_pylist()
         samples = connection.sql("select count(*) from samples where octet_length(midi) > 0").fetchall()
@@ -119,6 +120,8 @@ def test_one_more_file_costs_its_block_and_what_depends_on_it(finished, tmp_path
             "splits",
             "contamination",
             "statistics",
+            "statistics_history",
+            "comparison",
             "shards",
             "shard_contamination",
             "evaluations",

@@ -89,8 +89,9 @@ def evaluation(**columns: Any) -> dict[str, Any]:
 
 
 def corpus(dataset: str = "bach") -> dict[str, Rows]:
-    """One dataset of three files: two performances, in train and test, and a rejection."""
+    """One dataset of three files: two performances, in train and test, and a rejection; measured in part."""
     ids = [f"{dataset}-{i}" for i in range(2)]
+    measured = [(ids[0], 2, 3.5), (ids[1], 1, 1800.0)]
     notes = [(ids[0], 60, 0.0, 1.0), (ids[0], 64, 1.0, 3.5), (ids[1], 60, 0.5, 1800.0)]
     return {
         "files": [{"dataset": dataset, "path": f"{i}.mid"} for i in range(3)],
@@ -102,6 +103,13 @@ def corpus(dataset: str = "bach") -> dict[str, Rows]:
         "notes": [
             {"performance_id": p, "is_drum": False, "pitch": pitch, "velocity": 64, "onset_sec": on, "offset_sec": off}
             for p, pitch, on, off in notes
+        ],
+        "performance_statistics": [
+            {"performance_id": p, "dataset": dataset, "num_notes": num_notes, "duration_sec": duration_sec}
+            for p, num_notes, duration_sec in measured
+        ],
+        "histograms": [
+            {"performance_id": p, "measure": "pitch", "bin": pitch, "weight": 1.0} for p, pitch, _, _ in notes
         ],
         "splits": [
             {"performance_id": ids[0], "dataset": dataset, "cluster_id": "a", "split": "train", "reason": "cluster"},

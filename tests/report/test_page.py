@@ -241,7 +241,7 @@ def test_scripts_run_only_by_their_hash_and_nothing_is_fetched(new_warehouse, tm
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     addresses = [a.get("src") or a.get("href") for _, a in page.tags if a.get("src") or a.get("href")]
-    assert all(address.startswith(("data:", "#", "samples/")) for address in addresses)
+    assert all(address.startswith(("data:", "#", "samples/", "data/")) for address in addresses)
 
 
 def test_the_notes_of_a_sample_stand_in_seconds_and_its_midi_beside(new_warehouse, tmp_path):

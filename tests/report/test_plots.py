@@ -41,7 +41,7 @@ def rows_by_plot(names: list[str]) -> dict:
 def texts(figure) -> list[str]:
     found = [text.get_text() for axes in figure.axes for text in axes.texts]
     for axes in figure.axes:
-        found += [axes.get_title(loc="left"), axes.get_xlabel(), axes.get_ylabel()]
+        found += [axes.get_title(loc="left"), axes.get_title(loc="right"), axes.get_xlabel(), axes.get_ylabel()]
         found += [label.get_text() for label in [*axes.get_yticklabels(), *axes.get_xticklabels()]]
     return found
 

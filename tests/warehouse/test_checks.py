@@ -19,8 +19,21 @@ SOUND = """
     insert into rejections by name select 'a' as dataset, 'broken.mid' as path;
     insert into sources by name select dataset, path, 'CC0' as licence, false as non_commercial from files;
     insert into performances by name select * from (values
-        ('p1', 'a', 2, 1, 'midi'), ('p2', 'a', 1, 0, 'midi'), ('p3', 'b', 1, 0, 'musicxml')
-    ) as v (performance_id, dataset, num_notes, num_drum_notes, format);
+        ('p1', 'a', 2, 1, 'midi', 1.0, 2.0), ('p2', 'a', 1, 0, 'midi', 1.0, 2.0),
+        ('p3', 'b', 1, 0, 'musicxml', 1.0, 2.0)
+    ) as v (performance_id, dataset, num_notes, num_drum_notes, format, duration_sec, duration_quarters);
+    insert into performance_statistics by name
+        select performance_id, dataset, num_notes, num_drum_notes, duration_sec, duration_quarters,
+            1.5 as sounding_duration_sec, 0.25 as silence_share, 60 as pitch_min, 60.0 as pitch_mean, 60 as pitch_max
+        from performances;
+    insert into histogram_bins by name select 'pitch' as measure, 60 as bin, 60.0 as low, 60.0 as high;
+    insert into histograms by name
+        select performance_id, 60 as bin, num_notes as weight, unnest(['pitch', 'pitch_class', 'velocity',
+            'duration_sec', 'sounding_duration_sec', 'duration_quarters', 'onset_position']) as measure
+        from performances;
+    insert into histograms by name
+        select performance_id, unnest(['polyphony', 'sounding_polyphony']) as measure, 1 as bin,
+            unnest([1.0, 1.5]) as weight from performances;
     insert into message_counts by name select * from (values
         ('p1', 'note_on', 3), ('p1', 'text', 9), ('p2', 'note_on', 4), ('p2', 'note_on_zero', 4)
     ) as v (performance_id, kind, num_messages);
@@ -282,6 +295,98 @@ def test_a_row_of_the_leaderboard_without_a_certificate_is_named(sound, change):
     sound.execute(f"update runs set {change}")
     (found,) = violations(sound, "leaderboard/every_row_has_a_certificate")
     assert found["run_id"] == "r1"
+
+
+def test_a_performance_that_was_not_measured_and_a_measure_of_none_are_named(sound):
+    sound.execute("update performance_statistics set performance_id = 'gone' where performance_id = 'p1'")
+    found = violations(sound, "statistics/every_performance_has_statistics")
+    assert [(row["performance_id"], row["is_performance"], row["num_rows"]) for row in found] == [
+        ("gone", False, 1),
+        ("p1", True, 0),
+    ]
+
+
+@pytest.mark.parametrize("change", ["num_notes = 3", "duration_sec = 1.25", "num_drum_notes = null"])
+def test_statistics_of_other_notes_than_the_file_has_are_named(sound, change):
+    sound.execute(f"update performance_statistics set {change} where performance_id = 'p1'")
+    (found,) = violations(sound, "statistics/statistics_agree_with_performances")
+    assert found["performance_id"] == "p1"
+
+
+@pytest.mark.parametrize(
+    "change, measure",
+    [
+        ("silence_share = 1.5", "silence_share"),
+        ("groove_consistency = -0.1", "groove_consistency"),
+        ("pitch_max = 128", "pitch_max"),
+        ("pitch_mean = 'nan'", "pitch_mean"),
+        ("velocity_min = 0", "velocity_min"),
+        ("duration_sec = 0", "duration_sec"),
+        ("ioi_sec_mean = -1", "ioi_sec_mean"),
+        ("pitch_mean = 59", "pitch_min <= pitch_mean <= pitch_max"),
+        ("sounding_duration_sec = 0.5", "duration_sec <= sounding_duration_sec"),
+    ],
+)
+def test_a_measure_that_its_definition_does_not_allow_is_named(sound, change, measure):
+    sound.execute(f"update performance_statistics set {change} where performance_id = 'p2'")
+    found = violations(sound, "statistics/statistics_are_in_a_sane_range")
+    assert ("p2", measure) in [(row["performance_id"], row["measure"]) for row in found]
+
+
+@pytest.mark.parametrize("measure", ["velocity", "sounding_polyphony"])
+def test_a_histogram_that_lost_a_note_or_a_second_is_named(sound, measure):
+    sound.execute(f"update histograms set weight = weight / 2 where measure = '{measure}' and performance_id = 'p1'")
+    (found,) = violations(sound, "statistics/histograms_add_up")
+    assert (found["performance_id"], found["measure"]) == ("p1", measure)
+
+
+def test_a_histogram_of_no_performance_and_an_empty_bin_are_named(sound):
+    sound.execute("update histograms set performance_id = 'gone' where performance_id = 'p1'")
+    sound.execute("update histograms set weight = 0 where performance_id = 'p2' and measure = 'pitch'")
+    found = violations(sound, "statistics/histograms_belong_to_a_performance")
+    assert [(row["performance_id"], row["weight_min"]) for row in found] == [("gone", 1.0), ("p2", 0.0)]
+
+
+def test_a_dataset_that_drifted_is_named_with_its_numbers(sound):
+    sound.execute("""
+        insert into statistics_history by name select 'a' as dataset, 'd' as definitions, * from (values
+            (1, 'pitch_mean', 60.0, 2.0, 57.0, 60.0, 63.0), (2, 'pitch_mean', 62.0, 2.0, 59.0, 62.0, 65.0),
+            (1, 'pitch_max', 80.0, 4.0, 72.0, 80.0, 88.0), (2, 'pitch_max', 81.0, 4.0, 72.0, 80.0, 88.0)
+        ) as v (version, measure, mean, std, p05, p50, p95)
+    """)
+    (found,) = violations(sound, "statistics/statistics_stay_near_the_version_before")
+    assert (found["measure"], found["mean_before"], found["mean"], found["shift"]) == ("pitch_mean", 60.0, 62.0, 1.0)
+
+
+def test_a_dataset_whose_sums_lost_notes_is_named(sound):
+    sound.execute("delete from histograms where performance_id = 'p1'")
+    (found,) = violations(sound, "comparison/every_note_is_counted")
+    assert (found["dataset"], found["num_notes"], found["num_notes_counted"]) == ("a", 3, 1.0)
+
+
+def test_rows_of_no_performance_are_named_with_their_table(sound):
+    sound.execute("insert into tempos by name select 'gone' as performance_id, 120.0 as tempo_qpm, 0.0 as time_sec")
+    sound.execute("insert into controls select 'gone', 0, 0, 0, 0.0, 64, 127")
+    found = violations(sound, "performances/rows_belong_to_a_performance")
+    assert [(row["found_in"], row["performance_id"], row["num_rows"]) for row in found] == [
+        ("controls", "gone", 1),
+        ("tempos", "gone", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change, found_in",
+    [
+        ("update performances set duration_sec = 0 where performance_id = 'p1'", "performances"),
+        ("insert into pedal_presses select 'p1', 0, 0, 'sustain', 2.0, 1.0", "pedal_presses"),
+        ("insert into tempos select 'p1', 0, 0.0, 0.0", "tempos"),
+        ("insert into time_signatures select 'p1', 0, 0.0, 0, 4", "time_signatures"),
+    ],
+)
+def test_what_takes_no_time_or_less_is_named(sound, change, found_in):
+    sound.execute(change)
+    (found,) = violations(sound, "performances/times_are_positive")
+    assert (found["found_in"], found["performance_id"]) == (found_in, "p1")
 
 
 def test_a_check_that_is_not_one_query_is_refused(sound):

@@ -1,4 +1,4 @@
-"""The views and checks over real files, against numpy over the same notes."""
+"""The views and checks over real files of several datasets, from bytes to distances."""
 
 import contextlib
 import dataclasses
@@ -8,57 +8,68 @@ import numpy as np
 import pytest
 
 from pianogen.catalogue import Dataset
+from pianogen.dedupe.candidates import find_duplicate_pairs
+from pianogen.dedupe.clusters import find_clusters
+from pianogen.dedupe.fingerprint import fingerprint_dataset
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
 from pianogen.settings import load_settings
+from pianogen.splits import assign_splits
+from pianogen.statistics.build import update_statistics
 from pianogen.views import apply_views
 from pianogen.warehouse import run_check
 
 SQL = Path(__file__).resolve().parents[2] / "warehouse"
+VIEWS = ("counted_performances", "statistics_drift")
 
 
-def held_over_time(onset_sec: np.ndarray, offset_sec: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Number of notes held in each stretch between two moments where it may change, and the stretches' lengths."""
-    moments = np.unique(np.concatenate([onset_sec, offset_sec]))
-    begun = np.searchsorted(np.sort(onset_sec), moments[:-1], side="right")
-    ended = np.searchsorted(np.sort(offset_sec), moments[:-1], side="right")
-    return begun - ended, np.diff(moments)
+@pytest.fixture(scope="module")
+def measured(real_data, tmp_path_factory) -> Lake:
+    """Two folders of real files, measured and compared."""
+    lake = Lake(tmp_path_factory.mktemp("real") / "lake")
+    settings = dataclasses.replace(load_settings(), workers=1, sql=SQL)
+    datasets = [
+        Dataset(name=n, title=n, folder=real_data / f) for n, f in (("course", "piano-course"), ("gm", "giantmidi"))
+    ]
+    for dataset in datasets:
+        ingest_dataset(lake, dataset, settings)
+        fingerprint_dataset(lake, dataset.name, settings)
+    find_duplicate_pairs(lake)
+    find_clusters(lake, [dataset.name for dataset in datasets], settings.splits)
+    assign_splits(lake, datasets, settings.splits)
+    update_statistics(lake, settings)
+    return lake
 
 
-def expected_statistics(notes: dict[str, np.ndarray], duration_sec: float) -> dict[str, float]:
-    held, lengths = held_over_time(notes["onset_sec"], notes["offset_sec"])
-    durations = notes["offset_sec"] - notes["onset_sec"]
-    return {
-        "num_notes": len(durations),
-        "notes_per_sec": len(durations) / duration_sec,
-        "pitch_min": notes["pitch"].min(),
-        "pitch_mean": notes["pitch"].mean(),
-        "pitch_max": notes["pitch"].max(),
-        "velocity_mean": notes["velocity"].mean(),
-        "velocity_std": notes["velocity"].std(),
-        "note_duration_sec_mean": durations.mean(),
-        "note_duration_sec_median": np.median(durations),
-        "polyphony_mean": (held * lengths).sum() / lengths[held > 0].sum(),
-        "polyphony_max": held.max(),
-        "silence_share": 1 - lengths[held > 0].sum() / duration_sec,
-    }
-
-
-def test_statistics_of_real_files_are_what_numpy_finds_and_every_check_of_ingest_passes(real_data, tmp_path):
-    folder = real_data / "piano-course"
-    lake = Lake(tmp_path / "lake")
-    settings = dataclasses.replace(load_settings(), workers=1)
-    ingest_dataset(lake, Dataset(name="course", title="course", folder=folder), settings)
-    with contextlib.closing(lake.connect()) as connection:
-        apply_views(connection, SQL / "views", ["sounding_time", "performance_statistics"])
-        found = connection.sql("from performance_statistics order by performance_id").to_arrow_table().to_pylist()
-        for check in sorted((SQL / "checks" / "performances").glob("*.sql")):
+@pytest.mark.parametrize("asset", ["performances", "statistics", "comparison"])
+def test_every_check_of_real_music_passes(measured, asset):
+    with contextlib.closing(measured.connect()) as connection:
+        apply_views(connection, SQL / "views", VIEWS)
+        for check in sorted((SQL / "checks" / asset).glob("*.sql")):
             assert run_check(connection, check.read_text()).to_pylist() == [], check.name
-    assert len(found) >= 90
-    notes = lake.read("notes").to_pandas()
-    by_performance = dict(list(notes[~notes["is_drum"]].groupby("performance_id")))
-    for row in found:
-        columns = ("pitch", "velocity", "onset_sec", "offset_sec")
-        mine = {name: by_performance[row["performance_id"]][name].to_numpy() for name in columns}
-        expected = expected_statistics(mine, row["duration_sec"])
-        assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-9), row["performance_id"]
+
+
+def test_distributions_of_real_music_are_what_numpy_counts(measured):
+    notes = measured.read("notes").to_pandas()
+    dataset_of = dict(measured.read("performances", ["performance_id", "dataset"]).to_pandas().to_numpy())
+    notes = notes[~notes["is_drum"]].assign(dataset=notes["performance_id"].map(dataset_of))
+    with contextlib.closing(measured.connect()) as connection:
+        cells = connection.sql(
+            "select dataset, measure, bin, sum(weight) as weight from histogram_cells group by all"
+        ).df()
+    for dataset, mine in notes.groupby("dataset"):
+        for measure in ("pitch", "velocity"):
+            found = cells[(cells["dataset"] == dataset) & (cells["measure"] == measure)]
+            expected = np.bincount(mine[measure], minlength=128)
+            assert np.array_equal(np.bincount(found["bin"], found["weight"], 128), expected)
+
+
+def test_the_two_datasets_lie_apart_and_each_at_no_distance_from_itself(measured):
+    with contextlib.closing(measured.connect()) as connection:
+        found = connection.sql("""
+            select dataset_a = dataset_b, min(jensen_shannon_bits), max(jensen_shannon_bits)
+            from distances where kind = 'datasets' and measure = 'velocity' group by 1 order by 1
+        """).fetchall()
+    assert found[0][0] is False
+    assert found[0][1] > 0.1
+    assert found[1] == (True, 0.0, 0.0)

@@ -1,29 +1,13 @@
 import math
-from fractions import Fraction
 from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pianogen.views import apply_views, header
 
 VIEWS = Path(__file__).resolve().parents[2] / "warehouse" / "views"
 VIEW_NAMES = sorted(path.stem for path in VIEWS.glob("*.sql"))
-
-# Two notes overlap from 1 to 2 s, a third follows after a second of silence; the drum is left out.
-SMALL = """
-    insert into performances by name
-        select 'p' as performance_id, 'a' as dataset, 3 as num_notes, 1 as num_drum_notes, 5.0 as duration_sec;
-    insert into notes by name
-        select 'p' as performance_id, * from (values
-            (60, 40, 0.0, 2.0, false),
-            (64, 60, 1.0, 2.0, false),
-            (71, 80, 3.0, 5.0, false),
-            (35, 127, 0.0, 9.0, true)
-        ) as v (pitch, velocity, onset_sec, offset_sec, is_drum);
-"""
 
 
 def rows(database: duckdb.DuckDBPyConnection, query: str) -> list[dict]:
@@ -46,11 +30,17 @@ def test_a_view_says_its_grain_and_units_and_what_it_reads(view):
 
 def test_every_promised_view_is_there():
     promised = {
-        "performance_statistics",
+        "distributions",
+        "dataset_distances",
+        "outliers",
+        "work_statistics",
+        "dataset_overview",
         "dataset_statistics",
         "pitch_distribution",
         "velocity_distribution",
-        "note_duration_distribution",
+        "measure_summaries",
+        "category_distribution",
+        "note_facts",
         "polyphony_distribution",
         "hours_by_split",
         "ingest_accounting",
@@ -66,155 +56,6 @@ def test_every_promised_view_is_there():
         "leaderboard",
     }
     assert promised <= set(VIEW_NAMES)
-
-
-def test_statistics_of_three_notes_are_those_counted_by_hand(database):
-    database.execute(SMALL)
-    (found,) = rows(database, "from performance_statistics")
-    assert found == {
-        "performance_id": "p",
-        "dataset": "a",
-        "num_notes": 3,
-        "duration_sec": 5.0,
-        "notes_per_sec": pytest.approx(3 / 5),
-        "pitch_min": 60,
-        "pitch_mean": pytest.approx(65.0),
-        "pitch_max": 71,
-        "velocity_mean": pytest.approx(60.0),
-        "velocity_std": pytest.approx(math.sqrt(800 / 3)),
-        "note_duration_sec_mean": pytest.approx(5 / 3),
-        "note_duration_sec_median": pytest.approx(2.0),
-        # 1 s of one note, 1 s of two, 2 s of one: 5 note-seconds over 4 s of sound.
-        "polyphony_mean": pytest.approx(5 / 4),
-        "polyphony_max": 2,
-        "silence_share": pytest.approx(1 / 5),
-    }
-
-
-def test_a_performance_of_drums_alone_has_no_notes_and_is_silent(database):
-    database.execute("""
-        insert into performances by name select 'p' as performance_id, 'a' as dataset, 2.0 as duration_sec;
-        insert into notes by name
-            select 'p' as performance_id, true as is_drum, 35 as pitch, 0.0 as onset_sec, 2.0 as offset_sec;
-    """)
-    (found,) = rows(database, "from performance_statistics")
-    assert (found["num_notes"], found["polyphony_max"], found["silence_share"]) == (0, 0, 1.0)
-    assert found["pitch_mean"] is None
-    assert found["polyphony_mean"] is None
-
-
-def test_a_note_that_ends_where_another_begins_does_not_overlap_it(database):
-    database.execute("""
-        insert into performances by name select 'p' as performance_id, 'a' as dataset, 2.0 as duration_sec;
-        insert into notes by name select 'p' as performance_id, false as is_drum, * from (values
-            (60, 0.0, 1.0), (60, 1.0, 2.0)) as v (pitch, onset_sec, offset_sec);
-    """)
-    assert rows(database, "from sounding_time") == [{"performance_id": "p", "num_sounding": 1, "duration_sec": 2.0}]
-
-
-def test_a_note_of_no_length_never_sounds(database):
-    database.execute("""
-        insert into performances by name select 'p' as performance_id, 'a' as dataset, 2.0 as duration_sec;
-        insert into notes by name select 'p' as performance_id, false as is_drum, * from (values
-            (60, 0.0, 2.0), (64, 1.0, 1.0), (67, 0.0, 0.0), (72, 2.0, 2.0)) as v (pitch, onset_sec, offset_sec);
-    """)
-    (found,) = rows(
-        database, "select num_notes, polyphony_max, polyphony_mean, silence_share from performance_statistics"
-    )
-    assert found == {"num_notes": 4, "polyphony_max": 1, "polyphony_mean": 1.0, "silence_share": 0.0}
-
-
-def counted_by_looking(notes: list[tuple[int, int]]) -> dict[int, Fraction]:
-    """Milliseconds for each number of notes held, by asking at every millisecond who is held."""
-    found: dict[int, Fraction] = {}
-    for moment in range(max(offset for _, offset in notes)):
-        held = sum(onset <= moment < offset for onset, offset in notes)
-        if held:
-            found[held] = found.get(held, Fraction(0)) + 1
-    return found
-
-
-note_ms = st.tuples(st.integers(0, 60), st.integers(0, 30)).map(lambda note: (note[0], note[0] + note[1]))
-
-
-@settings(max_examples=60, deadline=None)
-@given(performances=st.lists(st.lists(note_ms, min_size=1, max_size=12), min_size=1, max_size=3))
-def test_sounding_time_is_what_looking_at_every_millisecond_finds(empty_database, performances):
-    # 1/1024 s in place of 1 ms: its sums are exact in binary.
-    listed = [(f"p{i}", onset / 1024, offset / 1024) for i, notes in enumerate(performances) for onset, offset in notes]
-    values = ", ".join(str((*note, False)) for note in listed)
-    empty_database.execute("begin transaction")
-    empty_database.execute(
-        f"insert into notes by name from (values {values}) as v (performance_id, onset_sec, offset_sec, is_drum)"
-    )
-    found = {(p, n): Fraction(sec) * 1024 for p, n, sec in empty_database.sql("from sounding_time").fetchall()}
-    empty_database.execute("rollback")
-    expected = {(f"p{i}", n): ms for i, notes in enumerate(performances) for n, ms in counted_by_looking(notes).items()}
-    assert found == expected
-
-
-def test_each_performance_counts_once_in_the_statistics_of_its_dataset(database):
-    database.execute("""
-        insert into performances by name select * from (values
-            ('p', 'a', 3600.0), ('q', 'a', 7200.0), ('r', 'b', 1800.0)) as v (performance_id, dataset, duration_sec);
-        insert into notes by name select false as is_drum, 0.0 as onset_sec, 1.0 as offset_sec, * from (values
-            ('p', 50, 10), ('q', 60, 20), ('q', 60, 20), ('q', 60, 20), ('r', 99, 127)
-        ) as v (performance_id, pitch, velocity);
-    """)
-    a, b = rows(database, "from dataset_statistics order by dataset")
-    assert (a["dataset"], a["num_performances"], a["num_notes"], a["duration_hours"]) == ("a", 2, 4, 3.0)
-    assert (b["dataset"], b["num_performances"], b["num_notes"], b["duration_hours"]) == ("b", 1, 1, 0.5)
-    assert (a["pitch_min"], a["pitch_max"], a["polyphony_max"]) == (50, 60, 3)
-    # One performance at pitch 50, one at 60: the mean is 55 although three of four notes are at 60.
-    assert a["pitch_mean_mean"] == 55.0
-    assert a["pitch_mean_p50"] == 55.0
-    assert a["pitch_mean_p05"] == pytest.approx(50.5)
-    assert a["velocity_mean_p95"] == pytest.approx(19.5)
-    assert a["num_notes_per_performance_mean"] == 2.0
-
-
-def test_shares_of_a_distribution_are_of_the_dataset_without_drums(database):
-    database.execute("""
-        insert into performances by name select * from (values ('p', 'a', 1.0), ('q', 'b', 1.0))
-            as v (performance_id, dataset, duration_sec);
-        insert into notes by name select * from (values
-            ('p', 60, 64, false), ('p', 60, 65, false), ('p', 62, 64, false), ('p', 60, 64, false),
-            ('p', 60, 64, true), ('q', 60, 64, false)) as v (performance_id, pitch, velocity, is_drum);
-    """)
-    assert database.sql("from pitch_distribution order by all").fetchall() == [
-        ("a", 60, 3, 0.75),
-        ("a", 62, 1, 0.25),
-        ("b", 60, 1, 1.0),
-    ]
-    assert database.sql("from velocity_distribution order by all").fetchall() == [
-        ("a", 64, 3, 0.75),
-        ("a", 65, 1, 0.25),
-        ("b", 64, 1, 1.0),
-    ]
-
-
-def test_a_note_duration_on_the_edge_of_a_bin_falls_into_the_bin_it_begins(database):
-    database.execute("""
-        insert into performances by name select 'p' as performance_id, 'a' as dataset, 60.0 as duration_sec;
-        insert into notes by name select 'p' as performance_id, false as is_drum, * from (values
-            (0.1, 0.1), (0.1, 0.149), (0.1, 0.25), (0.1, 0.3), (0.0, 9.99), (0.0, 10.0), (0.0, 60.0)
-        ) as v (onset_sec, offset_sec);
-    """)
-    found = database.sql("select bin_sec, num_notes from note_duration_distribution order by bin_sec").fetchall()
-    assert 0.3 - 0.1 < 0.2  # what a bin's edge must survive
-    assert found == [(0.0, 2), (0.15, 1), (0.2, 1), (9.95, 1), (10.0, 2)]
-
-
-def test_polyphony_of_a_dataset_fills_its_duration_with_silence(database):
-    database.execute(SMALL)
-    database.execute(
-        "insert into performances by name select 'q' as performance_id, 'a' as dataset, 5.0 as duration_sec"
-    )
-    assert database.sql("from polyphony_distribution order by all").fetchall() == [
-        ("a", 0, 6.0, 0.6),
-        ("a", 1, 3.0, 0.3),
-        ("a", 2, 1.0, 0.1),
-    ]
 
 
 def test_hours_are_counted_by_split_and_dataset(database):

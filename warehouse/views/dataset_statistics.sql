@@ -1,9 +1,10 @@
 -- What the performances of each dataset are like: mean and percentiles over performances.
--- Grain: dataset.  Units: hours, seconds, MIDI numbers, shares 0-1, as in performance_statistics.
--- Reads: performance_statistics.  Used by: the statistics stage, report, data card.
+-- Grain: dataset.  Units: hours, and those of performance_statistics.
+-- Reads: performance_statistics.  Used by: the comparison stage, report, data card.
 --
 -- For every measure X of performance_statistics: X_mean, X_p05, X_p50, X_p95. Each performance counts once,
--- however long it is; a percentile between two performances is interpolated.
+-- however long it is; a percentile between two performances is interpolated. By split, or with music that is there
+-- twice counted once: measure_summaries.
 create or replace view dataset_statistics as
 with totals as (
     select
@@ -22,15 +23,12 @@ measures as (
     select
         dataset,
         num_notes as num_notes_per_performance,
-        duration_sec,
-        notes_per_sec,
-        pitch_mean,
-        velocity_mean,
-        velocity_std,
-        note_duration_sec_mean,
-        note_duration_sec_median,
-        polyphony_mean,
-        silence_share
+        columns(
+            * exclude (
+                performance_id, dataset, num_notes, pitch_min, pitch_max, polyphony_max, key_tonic, key_mode, key,
+                time_signature, key_signature
+            )
+        )::double
     from performance_statistics
 ),
 

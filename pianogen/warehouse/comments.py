@@ -1,0 +1,79 @@
+"""What each table and column of the warehouse is: grain and units, shown by every client that opens it."""
+
+from pianogen.measured import COLUMNS, described
+
+COMMENTS = {
+    "files": "One row per file seen.",
+    "rejections": "One row per file that is not a performance, with the stage and the reason.",
+    "removed_files": "One row per file, by its bytes, that an earlier ingest saw and the current one does not.",
+    "sources": "One row per file seen: title, composer, published split, licence, as its dataset says.",
+    "links": "One row per link between files that their datasets name. Units: seconds.",
+    "performances": "One row per accepted file. Units: ticks, seconds, quarters.",
+    "notes": "One row per key press, sorted by onset, pitch and track. Units: ticks, seconds, MIDI numbers.",
+    "controls": "One row per control change. Units: ticks, seconds, MIDI numbers.",
+    "pedal_presses": "One row per press of a pedal. Units: seconds.",
+    "tempos": "One row per tempo change. Units: ticks, seconds, quarters per minute.",
+    "time_signatures": "One row per time signature. Units: ticks, seconds.",
+    "key_signatures": "One row per key signature; sharps are negative for flats. Units: ticks, seconds.",
+    "parts": "One row per performance, track and channel that has notes. Units: notes.",
+    "message_counts": "One row per performance of a MIDI file and kind of message in it. Units: messages.",
+    "content_hashes": "One row per performance: its exact identities.",
+    "shingles": "One row per performance and shingle kept. Units: seconds, MIDI numbers.",
+    "fingerprints": "One row per performance: how its shingles were sampled.",
+    "compared_performances": (
+        "One row per performance that the last comparison saw, ascending; first_looks counts rows of it."
+    ),
+    "first_looks": (
+        "One row per pair of compared_performances that shares shingles, with what was found. Units: seconds."
+    ),
+    "second_looks": "One row per pair that was compared note by note, by the digests of their notes. Units: notes.",
+    "duplicate_pairs": "One row per pair of performances that hold the same music. Units: share 0-1, semitones.",
+    "clusters": "One row per performance: the cluster of the same music that it belongs to.",
+    "splits": "One row per performance: train, validation, test or none (left out), and what decided it.",
+    "split_moves": "One row per performance that stands elsewhere than it would by itself, and per move since earlier.",
+    "contamination": "One row per pair across splits that the policy wants in one; empty when the split is clean.",
+    "shard_contamination": (
+        "One row per pair of sequences of shards that hold the same music in two splits; empty when clean."
+    ),
+    "performance_statistics": "One row per performance: what is measured of it. Units: in the comments of its columns.",
+    "histograms": "One row per performance, measure and bin that is not empty. Units: in histogram_bins.",
+    "histogram_bins": "One row per measure of histograms and bin: its edges, their unit, and what is counted.",
+    "statistics_history": "One row per dataset, measured version of it, and measure of performance_statistics.",
+    "evaluations": "One row per evaluated run and test performance. Units: nats, seconds.",
+    "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
+    "runs": "One row per finished training run. Units: nats per token, seconds, megabytes.",
+    "metrics": "One row per logged step and split of a finished run. Units: nats per token, seconds, megabytes.",
+    "manifests": "One row per stage and partition of the lake that this file was built from.",
+    "linked_files": "One row per Parquet file beside this one and bulk table that reads it. Units: rows, bytes.",
+    "meta": "One row: the version of everything this file was built from, and the folder where it was published.",
+}
+"""Grain and units of each table; a view says its own in the header of its file."""
+
+_MEASURES = {name: described(column) for name, column in COLUMNS.items()}
+_COUNTED = "all performances, no_copies, or once for each cluster of the same music; see distributions."
+COLUMN_COMMENTS: dict[str, dict[str, str]] = {
+    "performance_statistics": _MEASURES,
+    "described_performances": _MEASURES,
+    "histograms": {
+        "measure": "One of histogram_bins.measure.",
+        "bin": "Numbered from 0; its edges are in histogram_bins.",
+        "weight": "Notes, steps or seconds, as histogram_bins.counts says.",
+    },
+    "distributions": {
+        "counted": f"Which performances count: {_COUNTED}",
+        "low": "Lower edge of the bin. Unit: in the column unit.",
+        "high": "Upper edge of the bin; where a bin is a single value, that value.",
+        "weight": "Notes, steps or seconds, as the column counts says.",
+        "share": "Of the weight of the same dataset, split and counted, 0-1.",
+    },
+    "measure_summaries": {
+        "measure": "A column of performance_statistics, where its definition stands.",
+        "counted": f"Which performances count: {_COUNTED}",
+        "std": "Standard deviation of the population. Unit: of the measure.",
+    },
+    "distances": {
+        "jensen_shannon_bits": "Divergence, 0 (the same) to 1 (no value in common).",
+        "wasserstein": "Mean distance to be moved, in wasserstein_unit; null where bins lie in a circle.",
+    },
+}
+"""Of tables and views, what their columns are."""
