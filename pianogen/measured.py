@@ -156,14 +156,15 @@ _REPETITION = (
         "repeated_note_run_max",
         _INT,
         "notes",
-        "Longest run of one pitch struck again and again in one track, with nothing else struck in that track between.",
+        "Longest run of one pitch struck again and again in one part (track and program), with nothing else struck there "
+        "between.",
     ),
     Column("repeated_chord_run_max", _INT, "chords", "The same of two pitches or more that are struck at one tick."),
     Column(
         "repeated_note_share",
         _REAL,
         "share 0-1",
-        "Of the notes, those whose pitch is among what their track struck the moment before.",
+        "Of the notes, those whose pitch is among what their part struck the moment before.",
     ),
     Column(
         "repeated_figure_share",

@@ -30,7 +30,7 @@ _BY_GROUP = {
     "pedals": (*_PRESSES, "duration_sec"),
     "tempo and metre": ("tempos.time_sec", "tempos.tempo_qpm", "duration_sec"),
     "grid": ("notes.is_drum", "notes.onset_tick", "ticks_per_quarter"),
-    "repetition": ("notes.is_drum", "notes.pitch", "notes.track", "notes.onset_tick"),
+    "repetition": ("notes.is_drum", "notes.pitch", "notes.track", "notes.program", "notes.onset_tick"),
     "of the literature": ("notes.is_drum", "notes.pitch"),
 }
 """What the measures of a group come from, where `_BY_COLUMN` does not say otherwise; of the asset `performances`."""

@@ -59,8 +59,8 @@ class Notes(NamedTuple):
 
     edges: np.ndarray
     """Notes of performance i are edges[i] to edges[i + 1], shape (num_performances + 1,)."""
-    track: np.ndarray
-    """As all that follow shape (num_notes,), by onset within a performance, then by pitch."""
+    part: np.ndarray
+    """Number of the track and program; as all that follow shape (num_notes,), by onset, then by pitch."""
     pitch: np.ndarray
     velocity: np.ndarray
     onset_tick: np.ndarray
@@ -77,6 +77,7 @@ def without_drums(
     edges: np.ndarray,
     is_drum: np.ndarray,
     track: np.ndarray,
+    program: np.ndarray,
     pitch: np.ndarray,
     velocity: np.ndarray,
     onset_tick: np.ndarray,
@@ -90,7 +91,7 @@ def without_drums(
     for k in range(len(is_drum)):
         num += not is_drum[k]
     new_edges, has_pedal = np.zeros(len(edges), np.int64), np.zeros(len(edges) - 1, np.bool_)
-    new_track, new_pitch, new_velocity = np.empty(num, np.int16), np.empty(num, np.uint8), np.empty(num, np.uint8)
+    part, new_pitch, new_velocity = np.empty(num, np.int32), np.empty(num, np.uint8), np.empty(num, np.uint8)
     new_onset_tick, new_offset_tick = np.empty(num, np.int64), np.empty(num, np.int64)
     new_onset_sec, new_offset_sec, sounding_offset_sec = np.empty(num), np.empty(num), np.empty(num)
     at = 0
@@ -99,7 +100,8 @@ def without_drums(
         for k in range(edges[i], edges[i + 1]):
             if is_drum[k]:
                 continue
-            new_track[at] = track[k]
+            # A file of one track has all its instruments there.
+            part[at] = np.int32(track[k]) * 128 + program[k]
             new_pitch[at] = pitch[k]
             new_velocity[at] = velocity[k]
             new_onset_tick[at] = onset_tick[k]
@@ -112,7 +114,7 @@ def without_drums(
         new_edges[i + 1], has_pedal[i] = at, is_held
     return Notes(
         new_edges,
-        new_track,
+        part,
         new_pitch,
         new_velocity,
         new_onset_tick,

@@ -18,7 +18,7 @@ READS = {
         "duration_quarters",
     ],
     "notes": [
-        "performance_id", "track", "is_drum", "pitch", "velocity", "onset_tick", "duration_tick", "onset_sec",
+        "performance_id", "track", "program", "is_drum", "pitch", "velocity", "onset_tick", "duration_tick", "onset_sec",
         "offset_sec", "held_sec",
     ],
     "controls": ["performance_id", "tick"],
@@ -75,7 +75,7 @@ def measure(tables: Tables) -> dict[str, pa.Table]:
         notes.has_pedal, notes.edges, notes.pitch, begin, end, begin, end, False
     )
     sounding_sec[~notes.has_pedal] = held_sec[~notes.has_pedal]
-    again = repetition.repetitions(notes.edges, notes.pitch, notes.track, notes.onset_tick, quarter, bar)
+    again = repetition.repetitions(notes.edges, notes.pitch, notes.part, notes.onset_tick, quarter, bar)
     # What no key or string fills up to the end is silence.
     sounding_duration_sec = np.maximum(rows["duration_sec"], total["sounding_end_sec"])
     for seconds, duration in ((held_sec, rows["duration_sec"]), (sounding_sec, sounding_duration_sec)):

@@ -22,7 +22,7 @@ bars, and how many of them were new."""
 def repetitions(
     edges: np.ndarray,
     pitch: np.ndarray,
-    track: np.ndarray,
+    part: np.ndarray,
     onset_tick: np.ndarray,
     ticks_per_quarter: np.ndarray,
     bar_ticks: np.ndarray,
@@ -32,7 +32,7 @@ def repetitions(
     Args:
         edges: as of `counted_notes.Notes`; so are the other columns of notes.
         pitch: ascending among notes of one onset.
-        track: in the file.
+        part: number of its track and program.
         onset_tick: note-on.
         ticks_per_quarter: shape (num_performances,).
         bar_ticks: length of a bar, shape (num_performances,).
@@ -43,7 +43,7 @@ def repetitions(
         first, end = edges[i], edges[i + 1]
         if first == end:
             continue
-        sums[i, 0], sums[i, 1], sums[i, 2] = _runs(pitch[first:end], track[first:end], onset_tick[first:end])
+        sums[i, 0], sums[i, 1], sums[i, 2] = _runs(pitch[first:end], part[first:end], onset_tick[first:end])
         if end - first > FIGURE:
             figures = _figures(pitch[first:end])
             sums[i, 3], sums[i, 4] = len(figures), _num_distinct(figures)
@@ -53,29 +53,35 @@ def repetitions(
 
 
 @njit
-def _runs(pitch: np.ndarray, track: np.ndarray, onset_tick: np.ndarray) -> tuple[int, int, int]:
-    num_tracks = track.max() + 1
-    # Pitches that each track struck at its last moment, a bit each, and how often in a row.
-    low, high = np.zeros(num_tracks, np.uint64), np.zeros(num_tracks, np.uint64)
-    run = np.zeros(num_tracks, np.int64)
-    now_low, now_high = np.zeros(num_tracks, np.uint64), np.zeros(num_tracks, np.uint64)
-    size = np.zeros(num_tracks, np.int64)
+def _runs(pitch: np.ndarray, part: np.ndarray, onset_tick: np.ndarray) -> tuple[int, int, int]:
+    # Of all numbers that parts can have a few occur: these are counted from 0.
+    place_of = np.full(part.max() + 1, -1, np.int32)
+    num_parts = 0
+    for k in range(len(part)):
+        if place_of[part[k]] < 0:
+            place_of[part[k]] = num_parts
+            num_parts += 1
+    # Pitches that each part struck at its last moment, a bit each, and how often in a row.
+    low, high = np.zeros(num_parts, np.uint64), np.zeros(num_parts, np.uint64)
+    run = np.zeros(num_parts, np.int64)
+    now_low, now_high = np.zeros(num_parts, np.uint64), np.zeros(num_parts, np.uint64)
+    size = np.zeros(num_parts, np.int64)
     one = np.uint64(1)
     note_run = chord_run = num_again = 0
     k = 0
     while k < len(pitch):
         begin = k
         while k < len(pitch) and onset_tick[k] == onset_tick[begin]:
-            t, bit = track[k], one << np.uint64(pitch[k] % 64)
+            t, bit = place_of[part[k]], one << np.uint64(pitch[k] % 64)
             is_again = (low[t] if pitch[k] < 64 else high[t]) & bit
             num_again += is_again != 0
             now = now_low if pitch[k] < 64 else now_high
-            # A pitch that a track strikes twice at once is one.
+            # A pitch that a part strikes twice at once is one.
             size[t] += now[t] & bit == 0
             now[t] |= bit
             k += 1
         for n in range(begin, k):
-            t = track[n]
+            t = place_of[part[n]]
             if size[t] == 0:
                 continue
             run[t] = run[t] + 1 if now_low[t] == low[t] and now_high[t] == high[t] else 1

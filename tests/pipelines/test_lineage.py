@@ -29,6 +29,7 @@ def music() -> dict[str, pa.Table]:
     duration = rng.integers(1, 6, shape) * 60
     notes = {
         "track": rng.integers(0, 2, shape),
+        "program": rng.integers(0, 2, shape),
         "is_drum": rng.random(shape) < 0.1,
         "pitch": 60 + np.array([0, 2, 4, 5, 7, 9, 11, 12, 14])[rng.integers(0, 9, shape)],
         "velocity": rng.integers(40, 100, shape),

@@ -157,7 +157,9 @@ def test_a_check_that_fails_shows_text_out_of_files_as_text(tmp_path):
     folder = tmp_path / "checks" / "performances"
     folder.mkdir(parents=True)
     title = "'\x1b[31mred | <b> ' || chr(8238) as title"
-    (folder / "no_title.sql").write_text(f"-- A row is a title.\nselect {title}, 0.5 as share from performances;\n")
+    (folder / "no_title.sql").write_text(
+        f"-- A row is a title.\nselect {title}, 0.5::double as share from performances;\n"
+    )
     (check,) = sql_checks(folder.parent)
     workspace = Workspace(config_path=str(project.config))
     ingest_dataset(workspace.lake, workspace.datasets[0], workspace.settings)

@@ -24,6 +24,7 @@ class Note:
     duration: int
     velocity: int = 80
     track: int = 0
+    program: int = 0
     is_drum: bool = False
     held_sec: float = 0.0
     """How long the pedal holds it after its note-off."""
@@ -108,6 +109,7 @@ def _rows(piece: Music) -> dict[str, list[Row]]:
         "notes": [
             {
                 "track": note.track,
+                "program": note.program,
                 "is_drum": note.is_drum,
                 "pitch": note.pitch,
                 "velocity": note.velocity,

@@ -422,8 +422,8 @@ def _grid(piece: Piece) -> Row:
 
 def _repetition(piece: Piece) -> Row:
     again, note_runs, chord_runs = 0, [0], [0]
-    for track in {note["track"] for note in piece.pitched}:
-        notes = [note for note in piece.pitched if note["track"] == track]
+    for part in {(note["track"], note["program"]) for note in piece.pitched}:
+        notes = [note for note in piece.pitched if (note["track"], note["program"]) == part]
         moments = [
             [note["pitch"] for note in group]
             for _, group in groupby(sorted(notes, key=lambda n: n["onset_tick"]), key=lambda n: n["onset_tick"])

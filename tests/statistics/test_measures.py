@@ -344,6 +344,12 @@ def test_runs_of_tracks_go_on_beside_each_other():
     assert row_of(Music((*melody, *(Note(n.onset, n.pitch, n.duration) for n in drone))))["repeated_note_run_max"] == 1
 
 
+def test_runs_of_programs_in_one_track_go_on_beside_each_other():
+    melody = [Note(k * 480, 60 + k, 480) for k in range(4)]
+    bass = [Note(k * 480 + 240, 40, 240, program=33) for k in range(4)]
+    assert row_of(Music((*melody, *bass)))["repeated_note_run_max"] == 4
+
+
 def test_a_chord_struck_again_is_a_run_of_chords():
     beats = [(k, pitch, 1) for k in range(3) for pitch in (60, 64, 67)]
     row = row_of(quarters(*beats, (3, 60, 1), (4, 60, 1)))

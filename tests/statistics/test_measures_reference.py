@@ -31,6 +31,7 @@ def notes(draw) -> Note:
         duration=draw(SPAN),
         velocity=draw(st.sampled_from([1, 64, 64, 80, 127])),
         track=draw(st.integers(0, 2)),
+        program=draw(st.sampled_from([0, 0, 33])),
         is_drum=draw(st.sampled_from([False, False, False, True])),
         held_sec=draw(st.one_of(st.just(0.0), SEC)),
     )
