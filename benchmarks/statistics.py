@@ -344,7 +344,7 @@ def print_scale(folder: Path, most_notes: int) -> None:
         f"{stage}: {unit}" for stage in STAGES for unit in ("seconds", "core-seconds", "notes/s", "peak memory, MiB")
     ]
     print(f"\n| {' | '.join(columns)} |\n|{'---:|' * len(columns)}")
-    seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    took: dict[str, list[tuple[float, float]]] = {stage: [] for stage in STAGES}
     num_notes = []
     with tempfile.TemporaryDirectory(prefix="benchmark-statistics-") as name:
         base = Lake(Path(name, "base"))
@@ -366,16 +366,16 @@ def print_scale(folder: Path, most_notes: int) -> None:
                 with watched() as peaks:
                     start, core = time.perf_counter(), core_seconds()
                     run(corpus.lake, settings)
-                    took, core = time.perf_counter() - start, core_seconds() - core
-                seconds[stage].append(took)
-                rate, memory = corpus.num_notes / took, peaks.memory_bytes / 2**20
-                cells += [f"{took:.1f}", f"{core:.1f}", f"{rate:,.0f}", f"{memory:,.0f}"]
+                    seconds, core = time.perf_counter() - start, core_seconds() - core
+                took[stage].append((seconds, core))
+                rate, memory = corpus.num_notes / seconds, peaks.memory_bytes / 2**20
+                cells += [f"{seconds:.1f}", f"{core:.1f}", f"{rate:,.0f}", f"{memory:,.0f}"]
             print(f"| {' | '.join(cells)} |", flush=True)
             _check_counts(corpus)
     print()
-    for stage, took in seconds.items():
-        slope = np.polyfit([math.log(n) for n in num_notes], [math.log(s) for s in took], 1)[0]
-        print(f"Time of {stage} grows as n^{slope:.3f}.")
+    for stage, pairs in took.items():
+        slope, core_slope = np.polyfit(np.log(num_notes), np.log(np.array(pairs)), 1)[0]
+        print(f"Time of {stage} grows as n^{slope:.3f}, by seconds of a core as n^{core_slope:.3f}.")
 
 
 def _check_room(base: Lake, most_notes: int) -> None:

@@ -156,8 +156,8 @@ _REPETITION = (
         "repeated_note_run_max",
         _INT,
         "notes",
-        "Longest run of one pitch struck again and again in one part (track and program), with nothing else struck there "
-        "between.",
+        "Longest run of one pitch struck again and again in one part (track and program), with nothing else struck "
+        "there between.",
     ),
     Column("repeated_chord_run_max", _INT, "chords", "The same of two pitches or more that are struck at one tick."),
     Column(

@@ -18,8 +18,8 @@ READS = {
         "duration_quarters",
     ],
     "notes": [
-        "performance_id", "track", "program", "is_drum", "pitch", "velocity", "onset_tick", "duration_tick", "onset_sec",
-        "offset_sec", "held_sec",
+        "performance_id", "track", "program", "is_drum", "pitch", "velocity", "onset_tick", "duration_tick",
+        "onset_sec", "offset_sec", "held_sec",
     ],
     "controls": ["performance_id", "tick"],
     "pedal_presses": ["performance_id", "pedal", "press_sec", "lift_sec"],
