@@ -86,7 +86,7 @@ def check(tables: dict[str, pa.Table]) -> None:
         assert weight_differences(histograms[name], histograms_again[name]) == {}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(pieces(), min_size=1, max_size=3))
 def test_every_measure_is_the_one_that_its_definition_gives(music):
     check(block(*music))
