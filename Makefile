@@ -19,11 +19,14 @@ help: ## what there is to make
 run: $(INSTALLED) ## the whole graph on the starter data and data/custom
 	$(BIN)/python -m pipelines.run
 
+# A file's tests share what they set up; in the order of their names, the long files do not come last.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
+
 test: check ## every check and every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest $(WORKERS)
 
 fast: $(INSTALLED) ## the tests that take seconds
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/python -m pytest $(WORKERS) -m "not slow"
 
 fuzz: $(INSTALLED) ## damaged MIDI files, a hundred times as many as in `make test`
 	$(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 --hypothesis-profile=fuzz tests/midi/test_fuzz.py
@@ -44,6 +47,8 @@ bench: $(BENCH_INSTALLED) ## speed beside peers, see benchmarks/README.md
 	$(BIN)/python -m benchmarks.duplicates
 	$(BIN)/python -m benchmarks.dedupe_scale --pieces 8000
 	$(BIN)/python -m benchmarks.edit_matrix --out data/benchmarks/edits.png
+	$(BIN)/python -m benchmarks.statistics
+	$(BIN)/python -m benchmarks.statistics_scale --notes 8000000
 	$(BIN)/python -m benchmarks.lake_formats
 
 # torch is named by hand: its newest build may bring gigabytes of CUDA that a CPU does not need.

@@ -1,4 +1,4 @@
-"""The tables of one block of the ingest to the statistics of its performances; `columns` says what each one means."""
+"""The tables of one block of the ingest to the statistics of its performances; `pianogen.measured` says what each one means."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -147,7 +147,7 @@ def _readable(column: pa.ChunkedArray) -> np.ndarray:
     return values
 
 
-# Groups of columns, as in `columns`
+# Groups of columns, as in `pianogen.measured`
 
 
 def _length(rows: Columns, counted: Columns, sounding_duration_sec: np.ndarray) -> Columns:

@@ -15,7 +15,7 @@ from projects import Project, tune
 from pianogen.midi.columns import NoteColumns
 from pianogen.midi.render import midi_bytes
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("whole run")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -166,17 +166,19 @@ def test_a_cancelled_run_leaves_no_trainer_and_keeps_a_checkpoint(tmp_path):
     assert list((project.root / "data" / "runs").glob("tiny/*/checkpoints/step-*"))
 
 
-@pytest.mark.parametrize("said", ["reingest scores", "curate", "step 10:"])
-def test_a_killed_run_is_finished_by_the_next_with_the_same_bytes(finished, tmp_path, said):
+def test_runs_killed_one_after_the_other_are_finished_by_the_last_with_the_bytes_of_an_undisturbed_one(
+    finished, tmp_path
+):
     project = Project(tmp_path)
-    process = project.start()
-    wait_for(project, process, said)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
-    deadline = time.monotonic() + 30
-    while trainers_of(project):
-        assert time.monotonic() < deadline, "the trainer outlived the run that was killed"
-        time.sleep(0.2)
+    for said in ("reingest scores", "curate", "step 10:"):
+        process = project.start()
+        wait_for(project, process, said)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        deadline = time.monotonic() + 30
+        while trainers_of(project):
+            assert time.monotonic() < deadline, "the trainer outlived the run that was killed"
+            time.sleep(0.2)
     code, output = project.run()
     assert code == 0, output
     assert project.lake_bytes() == finished.lake_bytes()

@@ -190,11 +190,13 @@ def test_the_pedal_lets_pitches_sound_together_that_are_not_held_together():
     assert row["sounding_silence_share"] == 0.0
 
 
-def test_more_pitches_than_the_histogram_tells_apart_still_count_in_the_means():
-    cluster = Music(tuple(Note(0, pitch, 480, held_sec=0.5) for pitch in range(30, 90)))
+@pytest.mark.parametrize("num, bin_", [(39, 39), (40, 40), (41, 40), (60, 40)])
+def test_more_pitches_than_the_histogram_tells_apart_still_count_in_the_means(num, bin_):
+    cluster = Music(tuple(Note(0, pitch, 480, held_sec=0.5) for pitch in range(30, 30 + num)))
     row = row_of(cluster)
-    assert (row["polyphony_mean"], row["sounding_polyphony_mean"]) == (60.0, 60.0)
-    assert histogram_of(cluster, "sounding_polyphony") == {40: 1.0}
+    assert (row["polyphony_mean"], row["sounding_polyphony_mean"]) == (num, num)
+    assert histogram_of(cluster, "polyphony") == {bin_: 0.5}
+    assert histogram_of(cluster, "sounding_polyphony") == {bin_: 1.0}
 
 
 def test_hands_are_parted_at_the_widest_gap():
@@ -372,11 +374,14 @@ def test_a_figure_is_eight_intervals_so_that_a_sequence_repeats_it():
     assert row_of(line(*motif[:8]))["repeated_figure_share"] is None
 
 
-def test_figures_differ_that_end_64_semitones_apart():
-    # An interval is told from those 64 and 128 semitones away.
-    figures = [(60, 61, 62, 63, 64, 65, 66, 63, last) for last in (127, 63, 0)]
-    row = row_of(line(*(pitch for figure in figures for pitch in figure)))
+def test_figures_differ_that_end_64_semitones_up_and_down():
+    # Once more a semitone higher, so that the last steps are 64 up and 64 down.
+    row = row_of(line(60, 61, 62, 63, 64, 65, 66, 63, 127, *(61, 62, 63, 64, 65, 66, 67, 64, 0)))
     assert row["repeated_figure_share"] == 0.0
+
+
+def test_one_pitch_again_and_again_is_one_figure():
+    assert row_of(line(*[60] * 12))["repeated_figure_share"] == 3 / 4
 
 
 def test_bars_are_alike_that_have_the_same_pitches_at_the_same_places():
