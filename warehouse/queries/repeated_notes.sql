@@ -2,7 +2,32 @@
 -- (track and program), with nothing else struck there between?
 -- $dataset: name of the dataset; default 'lakh'
 -- $max_program: programs above this are no piano part; default 7
-with struck as (
+with bounds as (
+    select performance_id, repeated_note_run_max as most
+    from performance_statistics
+    where dataset = $dataset
+),
+
+-- Where nothing but a piano plays, the longest run is one of a piano's: 20 of those are sure, and what cannot have as
+-- long a one need not be looked at.
+sure as (
+    select any_value(longest.most) as num_notes
+    from notes
+    inner join (from bounds order by most desc, performance_id limit 1000) as longest using (performance_id)
+    where not notes.is_drum
+    group by notes.performance_id
+    having max(notes.program) <= $max_program
+    order by num_notes desc
+    limit 20
+),
+
+candidates as (
+    select performance_id
+    from bounds
+    where most >= (select if(count(*) = 20, min(num_notes), 0) from sure)
+),
+
+struck as (
     select
         notes.performance_id,
         notes.track,
@@ -12,8 +37,8 @@ with struck as (
         min(notes.pitch)                   as pitch,
         min(notes.pitch) = max(notes.pitch) as is_single
     from notes
-    inner join performances using (performance_id)
-    where performances.dataset = $dataset and not notes.is_drum and notes.program <= $max_program
+    inner join candidates using (performance_id)
+    where not notes.is_drum and notes.program <= $max_program
     group by notes.performance_id, notes.track, notes.program, notes.onset_tick
 ),
 
