@@ -1,4 +1,4 @@
-"""Beats, bars and grooves on the file's ticks, as MusPy has them (see `pianogen.measured`), and where pedals and tempi hold."""
+"""Beats, bars and grooves on the file's ticks, as MusPy has them, and where pedals and tempi hold."""
 
 import numba
 import numpy as np

@@ -1,4 +1,4 @@
-"""The tables of one block of the ingest to the statistics of its performances; `pianogen.measured` says what each one means."""
+"""The tables of one block of the ingest to the statistics of its performances, which `pianogen.measured` defines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,10 +1,9 @@
-"""Named queries that leave out most performances before they look at notes: nothing that belongs in the answer is lost."""
+"""Named queries that leave out most performances before they look at notes: nothing that is asked for is lost."""
 
 import contextlib
 import itertools
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 
 import mido
 import numpy as np
