@@ -192,6 +192,12 @@ def test_a_query_takes_typed_parameters(project):
         (["../secret"], "Parser Error"),
         (["select 1", "-p", "x"], "--param x: NAME=VALUE expected"),
         (["longest_performances", "-p", "num_row=2"], "unknown parameter 'num_row'; it takes dataset, num_rows"),
+        (
+            ["soft_pedal"],
+            "soft_pedal: no dataset 'maestro_v3' in the warehouse; there are scores (-p dataset=NAME names",
+        ),
+        (["soft_pedal", "-p", "dataset=all"], "soft_pedal: no dataset 'all' in the warehouse"),
+        (["longest_performances", "-p", "dataset=score"], "no dataset 'score' in the warehouse"),
         (["select $x"], "no value for the parameter 'x'; this query takes x"),
         ([], "one of these expected: a query, the name of one, --list, --tables"),
         (["select 1", "--list"], "one of these expected"),

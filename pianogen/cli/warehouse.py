@@ -78,8 +78,26 @@ def _named_or_not(settings: Settings, query: str, given: dict[str, str]) -> tupl
 
     if NAME.fullmatch(query.strip()):
         named = find_query(settings.sql / "queries", query.strip())
-        return named.sql, dict(named.values(given))
+        values = dict(named.values(given))
+        _require_dataset(settings, named, values)
+        return named.sql, values
     return query, {name: parse_value(value) for name, value in given.items()}
+
+
+def _require_dataset(settings: Settings, named: "Query", values: dict[str, Any]) -> None:
+    """Refuse a dataset that is not there, of which the query would say nothing."""
+    from pianogen.warehouse import query_warehouse
+
+    texts = {parameter.name: parameter.text for parameter in named.parameters}
+    if "dataset" not in texts or (values["dataset"] == "all" and "all" in texts["dataset"].split()):
+        return
+    found = query_warehouse(settings.warehouse, "select distinct dataset from files order by dataset")
+    datasets = found["dataset"].to_pylist()
+    if values["dataset"] not in datasets:
+        there = f"there are {', '.join(datasets)}" if datasets else "there is none yet"
+        raise QueryError(
+            f"{named.name}: no dataset {values['dataset']!r} in the warehouse; {there} (-p dataset=NAME names one)"
+        )
 
 
 def _parameter(typed: str) -> tuple[str, str]:

@@ -274,20 +274,25 @@ def test_a_note_says_its_name_its_quarters_and_the_time_since_the_one_before(dat
 
 def test_a_work_is_described_over_its_performances(database):
     database.execute("""
-        insert into performances by name select 'a' as dataset, * from (values ('p', 60.0), ('q', 120.0), ('r', 90.0))
-            as v (performance_id, duration_sec);
+        insert into performances by name select 'a' as dataset, * from (values
+            ('p', 60.0), ('q', 120.0), ('r', 90.0), ('s', 30.0), ('t', 40.0), ('u', 50.0)
+        ) as v (performance_id, duration_sec);
         insert into files by name select dataset, performance_id || '.mid' as path, performance_id from performances;
         insert into sources by name select * from (values
             ('a', 'p.mid', 'Haydn', 'Sonata', null), ('a', 'q.mid', 'Haydn', 'Sonata', null),
-            ('a', 'r.mid', null, null, 'W')
+            ('a', 'r.mid', null, null, 'W'), ('a', 's.mid', 'Haydn', 'Sonata', null),
+            ('a', 't.mid', 'Haydn', null, null), ('a', 'u.mid', null, 'Sonata', null)
         ) as v (dataset, path, composer, title, work);
         insert into performance_statistics by name
-            select performance_id, dataset, duration_sec, 10 as num_notes, 'C major' as key from performances;
+            select performance_id, dataset, duration_sec, 10 as num_notes, 'C major' as key,
+                performance_id = 's' as is_on_grid
+            from performances;
     """)
-    wanted = "work, num_performances, num_notes, duration_sec_min, duration_sec_max"
+    wanted = "work, num_performances, num_notes, duration_sec_min, duration_sec_max, num_played, played_sec_min"
     assert database.sql(f"select {wanted} from work_statistics order by 1").fetchall() == [
-        ("Haydn: Sonata", 2, 20, 60.0, 120.0),
-        ("W", 1, 10, 90.0, 90.0),
+        ("Haydn: Sonata", 3, 30, 30.0, 120.0, 2, 60.0),
+        ("Sonata", 1, 10, 50.0, 50.0, 1, 50.0),
+        ("W", 1, 10, 90.0, 90.0, 1, 90.0),
     ]
 
 

@@ -1,6 +1,6 @@
 -- What is the longest run of repeated notes in the piano parts: one key struck again and again in a part
 -- (track and program), with nothing else struck there between?
--- $dataset: name of the dataset; default 'lakh'
+-- $dataset: name of the dataset; default 'lakh_full'
 -- $max_program: programs above this are no piano part; default 7
 with bounds as (
     select performance_id, repeated_note_run_max as most

@@ -2,12 +2,20 @@
 -- Grain: dataset, work.  Units: counts, and those of performance_statistics.
 -- Reads: described_performances.  Used by: named queries, readers of the warehouse.
 --
--- A work is what the dataset calls one, else composer and title; what has neither is left out. X_mean is the mean over
--- its performances, X_min and X_max the extremes.
+-- A work is what the dataset calls one, else composer and title, or the title where no composer is named; what has no
+-- title either is left out. X_mean is the mean over its performances, X_min and X_max the extremes. played is said of
+-- performances that do not lie on their file's grid, as scores do, whose tempo may be nobody's.
 create or replace view work_statistics as
+with named as (
+    select
+        *,
+        coalesce(work, case when title is not null then concat_ws(': ', composer, title) end) as name
+    from described_performances
+)
+
 select
     dataset,
-    coalesce(work, concat_ws(': ', composer, title)) as work,
+    name                                             as work,
     any_value(composer)                              as composer,
     count(*)                                         as num_performances,
     sum(num_notes)::bigint                           as num_notes,
@@ -16,6 +24,9 @@ select
     min(duration_sec)                                as duration_sec_min,
     avg(duration_sec)                                as duration_sec_mean,
     max(duration_sec)                                as duration_sec_max,
+    count(*) filter (where not is_on_grid)           as num_played,
+    min(duration_sec) filter (where not is_on_grid)  as played_sec_min,
+    max(duration_sec) filter (where not is_on_grid)  as played_sec_max,
     avg(notes_per_sec)                               as notes_per_sec_mean,
     min(pitch_min)                                   as pitch_min,
     max(pitch_max)                                   as pitch_max,
@@ -27,6 +38,6 @@ select
     avg(soft_share)                                  as soft_share_mean,
     mode(key)                                        as key,
     avg(repeated_figure_share)                       as repeated_figure_share_mean
-from described_performances
-where coalesce(work, composer, title) is not null
-group by dataset, coalesce(work, concat_ws(': ', composer, title));
+from named
+where name is not null
+group by dataset, name;
