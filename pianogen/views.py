@@ -9,7 +9,16 @@ from pianogen.errors import QueryError
 
 
 def view_files(folder: Path) -> dict[str, str]:
-    """Text of each `<view>.sql` in a folder, by the view's name, in the order of the names."""
+    """Text of each `<view>.sql` in a folder, by the view's name, in the order of the names.
+
+    Raises:
+        QueryError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise QueryError(
+            f"{folder}: no such folder, so no view is defined; work in the project's folder, or name its pianogen.toml "
+            f"with --config"
+        )
     return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.sql"))}
 
 
@@ -25,8 +34,8 @@ def apply_views(connection: duckdb.DuckDBPyConnection, folder: Path, names: Coll
         The names, in the order they were created.
 
     Raises:
-        QueryError: a file is missing, is not valid SQL, creates no view of its name, or reads a table or
-            view that neither the connection nor the folder has.
+        QueryError: the folder or a file is missing, a file is not valid SQL, creates no view of its name, or reads
+            a table or view that neither the connection nor the folder has.
     """
     files = view_files(folder)
     if missing := sorted(set(names or ()) - set(files)):

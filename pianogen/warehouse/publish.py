@@ -71,11 +71,12 @@ def publish_warehouse(lake: Lake, runs: Path, sql: Path, out: Path) -> dict[str,
 
     Raises:
         LakeError: a block is missing or unreadable, or a run's files do not hold what a run writes.
-        QueryError: a view cannot be created, or DuckDB cannot keep a file at `out`.
+        QueryError: there are no views or one cannot be created, or DuckDB cannot keep a file at `out`.
     """
     out = Path(out).absolute()
     if "?" in str(out) or (os.sep == "/" and "\\" in str(out)):
         raise QueryError(f"{out}: DuckDB keeps no database under a path with ? or \\ in it; name another place")
+    views = view_files(sql / "views")
     out.parent.mkdir(parents=True, exist_ok=True)
     # The lock is the operating system's: it ends with the process that holds it, however that ends.
     with FileLock(out.with_name(f"{out.name}.lock")):
@@ -87,7 +88,7 @@ def publish_warehouse(lake: Lake, runs: Path, sql: Path, out: Path) -> dict[str,
             code_version(_MODULES, ("duckdb",)),
             manifests,
             _content(found_runs, metrics),
-            view_files(sql / "views"),
+            views,
         )
         files = links.linked_paths(lake, out)
         before = _look(out)

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 from warehouses import INGEST, SQL, add_performance, write_run
 
+from pianogen.errors import QueryError
 from pianogen.lake import Lake
 from pianogen.measured import COLUMNS, described
 from pianogen.warehouse import COLUMN_COMMENTS, export_warehouse, publish_warehouse, query_warehouse
@@ -254,3 +255,10 @@ def writer(out: Path) -> subprocess.Popen:
     assert shell.stdout is not None
     assert shell.stdout.readline() == "open\n"
     return shell
+
+
+def test_without_views_nothing_is_published(tmp_path):
+    out = tmp_path / "warehouse" / "pianogen.duckdb"
+    with pytest.raises(QueryError, match=r"sql/views: no such folder, so no view is defined; work in the project"):
+        publish_warehouse(Lake(tmp_path / "lake"), tmp_path / "runs", tmp_path / "sql", out)
+    assert list(tmp_path.iterdir()) == []
