@@ -38,6 +38,12 @@ class TempoMap:
         exact = self.start_sec[tempo] + (tick - self.tick[tempo]) * self._sec_per_tick[tempo]
         return np.rint(exact * SEC_STEPS) / SEC_STEPS
 
+    def ticks(self, sec: np.ndarray) -> np.ndarray:
+        """The nearest file ticks of seconds, int64, the shape of `sec`."""
+        tempo = np.maximum(np.searchsorted(self.start_sec, sec + 0.5 / SEC_STEPS, side="right") - 1, 0)
+        ticks = (sec - self.start_sec[tempo]) / self._sec_per_tick[tempo]
+        return self.tick[tempo] + np.rint(ticks).astype(np.int64)
+
     @property
     def tempo_qpm(self) -> np.ndarray:
         """Quarters per minute, shape (num_tempos,)."""

@@ -15,9 +15,12 @@ from pianogen.statistics.measures import READS, measure
 
 STAGE = Stage(
     name="statistics",
-    modules=tuple(
-        f"pianogen.statistics.{name}"
-        for name in ("beats", "bins", "build", "counted_notes", "measures", "polyphony", "repetition", "tonality")
+    modules=(
+        "pianogen.owners",
+        *(
+            f"pianogen.statistics.{name}"
+            for name in ("beats", "bins", "build", "counted_notes", "measures", "polyphony", "repetition", "tonality")
+        ),
     ),
     packages=("numba", "numpy", "pyarrow"),
     tables=("performance_statistics", "histograms"),

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pianogen.measured import HISTOGRAMS as HISTOGRAM_SCHEMA
 from pianogen.measured import SCHEMA
+from pianogen.owners import Owners
 from pianogen.statistics import beats, counted_notes, polyphony, repetition, tonality
 from pianogen.statistics.bins import HISTOGRAMS, MOST
 
@@ -46,7 +46,7 @@ def measure(tables: Tables) -> dict[str, pa.Table]:
     """
     performances = tables["performances"]
     rows = {name: performances[name].to_numpy() for name in performances.column_names[2:]}
-    owner = _Owners(performances["performance_id"])
+    owner = Owners(performances["performance_id"])
     num_notes = rows["num_notes"].astype(np.int64) + rows["num_drum_notes"]
     every = {name: _readable(tables["notes"][name]) for name in tables["notes"].column_names[1:]}
     every_edges = np.append(0, np.cumsum(num_notes))
@@ -107,37 +107,7 @@ def measure(tables: Tables) -> dict[str, pa.Table]:
     }
 
 
-# Which row belongs to which performance
-
-
-class _Owners:
-    """Performances by number, in the order of their table."""
-
-    def __init__(self, ids: pa.ChunkedArray) -> None:
-        self.ids = ids.cast(pa.string()).combine_chunks()
-        self.num = len(ids)
-
-    def of(self, table: pa.Table) -> np.ndarray:
-        """Number of the performance of each row."""
-        numbers, indices = self._encoded(table)
-        return numbers[indices]
-
-    def edges(self, table: pa.Table) -> np.ndarray:
-        """Rows of performance i are edges[i] to edges[i + 1]; they come in the order of the performances."""
-        numbers, indices = self._encoded(table)
-        ends = np.append(np.flatnonzero(indices[1:] != indices[:-1]), len(indices) - 1)[: len(indices)]
-        edges = np.zeros(self.num + 1, np.int64)
-        edges[numbers[indices[ends]] + 1] = ends + 1
-        return np.maximum.accumulate(edges)
-
-    def _encoded(self, table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-        """Numbers of the performances that a table names, and for each row which of them it is."""
-        names = table["performance_id"].combine_chunks()
-        if not pa.types.is_dictionary(names.type):
-            names = names.dictionary_encode()
-        found = pc.index_in(names.dictionary, self.ids)  # pyright: ignore[reportAttributeAccessIssue]
-        numbers = found.to_numpy(zero_copy_only=False)
-        return numbers.astype(np.int64), names.indices.to_numpy()
+# Numbers for the compiled passes
 
 
 def _readable(column: pa.ChunkedArray) -> np.ndarray:
@@ -258,7 +228,7 @@ def _most(seconds: np.ndarray) -> np.ndarray:
     return np.concatenate([seconds[:, :MOST], seconds[:, MOST:].sum(axis=1, keepdims=True)], axis=1)
 
 
-def _pedals(owner: _Owners, presses: pa.Table, end_sec: np.ndarray) -> Columns:
+def _pedals(owner: Owners, presses: pa.Table, end_sec: np.ndarray) -> Columns:
     measured: Columns = {}
     owners = owner.of(presses)
     down, up = presses["press_sec"].to_numpy(), presses["lift_sec"].to_numpy()
@@ -278,7 +248,7 @@ def _pedals(owner: _Owners, presses: pa.Table, end_sec: np.ndarray) -> Columns:
     return measured
 
 
-def _tempos(owner: _Owners, tempos: pa.Table, end_sec: np.ndarray) -> tuple[np.ndarray, Columns]:
+def _tempos(owner: Owners, tempos: pa.Table, end_sec: np.ndarray) -> tuple[np.ndarray, Columns]:
     owners = owner.of(tempos)
     time, tempo = tempos["time_sec"].to_numpy(), tempos["tempo_qpm"].to_numpy()
     order = np.lexsort((np.arange(len(owners)), owners))
@@ -294,7 +264,7 @@ def _tempos(owner: _Owners, tempos: pa.Table, end_sec: np.ndarray) -> tuple[np.n
     }
 
 
-def _signatures(owner: _Owners, table: pa.Table, end_tick: np.ndarray, names: Sequence[str]) -> Columns:
+def _signatures(owner: Owners, table: pa.Table, end_tick: np.ndarray, names: Sequence[str]) -> Columns:
     """Of each performance the values that hold longest, in ticks, and how many signatures it has."""
     # Several tracks may state signatures, each in its order; of those at one tick the last holds.
     order = np.lexsort((table["tick"].to_numpy(), owner.of(table)))
@@ -321,7 +291,7 @@ def _signatures(owner: _Owners, table: pa.Table, end_tick: np.ndarray, names: Se
     return {"value": found, "num": np.bincount(owners, minlength=owner.num)}
 
 
-def _named_signatures(owner: _Owners, keys: pa.Table, end_tick: np.ndarray, metre: Columns) -> Columns:
+def _named_signatures(owner: Owners, keys: pa.Table, end_tick: np.ndarray, metre: Columns) -> Columns:
     key = _signatures(owner, keys, end_tick, ("sharps", "mode"))
     return {
         "time_signature": [None if value is None else f"{value[0]}/{value[1]}" for value in metre["value"]],

@@ -1,44 +1,186 @@
 """What every tokenizer offers, and how one is made from an experiment's settings.
 
-A token id is an index into the vocabulary. The first three ids are PAD, BOS and EOS in every scheme, so
-that shards and models need not ask. `version` changes when the same notes could get other ids.
+A token is one number, or a row of `width` numbers. Where it is one, it is an id: an index into the vocabulary, whose
+first three are PAD, BOS and EOS in every scheme, so that shards and models need not ask. `version` changes when the
+same notes could get other tokens.
+
+A tokenizer of your own is named by where it lies, `name: my_package.my_module:MyTokenizer`: a class that takes the
+options of the experiment's file as keywords and offers what `Tokenizer` says; `PieceTokenizer` and `BlockTokenizer`
+give what follows from the rest.
 """
 
-from collections.abc import Mapping
+import importlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from pianogen.errors import SettingsError
+from pianogen.lake import code_version, digest
+from pianogen.midi.blocks import MusicBlock, music_block
 from pianogen.midi.columns import NoteColumns
 
 PAD_ID, BOS_ID, EOS_ID = 0, 1, 2
+SPECIAL_TOKENS = ("PAD_None", "BOS_None", "EOS_None")
+ATTRIBUTES = ("pitch", "onset", "duration", "velocity", "pedal", "tempo", "metre")
+"""What a scheme may carry of music."""
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBlock:
+    """Tokens of several performances, one after the other."""
+
+    values: np.ndarray
+    """Shape (num_tokens,), or (num_tokens, width)."""
+    edges: np.ndarray
+    """Tokens of performance i are edges[i] to edges[i + 1], int64, shape (num_performances + 1,)."""
+
+    def __len__(self) -> int:
+        """Number of performances."""
+        return len(self.edges) - 1
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """Tokens of one of them, without a copy."""
+        return self.values[self.edges[i] : self.edges[i + 1]]
 
 
 class Tokenizer(Protocol):
-    """Notes of one performance to ids and back."""
+    """Music of one performance to tokens and back, or of many at once."""
 
     name: str
+    options: dict[str, Any]
+    """All options, by which `make_tokenizer` makes the same one again."""
     vocab: tuple[str, ...]
+    """Empty where tokens are no ids."""
+    width: int
+    """Numbers of a token; 1 where it is an id."""
+    dtype: np.dtype
+    """Of encoded tokens: of ids the smallest that holds the vocabulary."""
     pitch_range: tuple[int, int]
-    """Lowest and highest pitch that has a token, both included."""
+    """Lowest and highest pitch that can be encoded, both included; other notes are left out."""
+    carries: frozenset[str]
+    """Those of ATTRIBUTES that tokens say something of."""
     version: str
 
     def encode(self, notes: NoteColumns) -> np.ndarray:
-        """Ids without BOS and EOS, uint16, shape (num_tokens,)."""
+        """Tokens without BOS and EOS, shape (num_tokens,) or (num_tokens, width)."""
         ...
 
-    def decode(self, token_ids: np.ndarray) -> NoteColumns:
-        """Notes of any ids, valid sequence or not; PAD, BOS and EOS are passed over."""
+    def encode_block(self, music: MusicBlock) -> TokenBlock:
+        """The same of each performance."""
         ...
 
-    def transpose(self, token_ids: np.ndarray, semitones: int) -> np.ndarray:
-        """Ids of the same notes moved by semitones, without encoding again.
+    def decode(self, tokens: np.ndarray) -> NoteColumns:
+        """Music of any tokens, valid sequence or not; PAD, BOS and EOS are passed over."""
+        ...
+
+    def decode_block(self, tokens: TokenBlock) -> MusicBlock:
+        """The same of each performance."""
+        ...
+
+    def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
+        """Tokens of the same notes moved by semitones, without encoding again.
 
         Raises:
-            ValueError: a pitch would leave `pitch_range`.
+            ValueError: a pitch would leave `pitch_range`, or this scheme has to encode again.
         """
         ...
+
+
+class _Described(ABC):
+    """What the settings of a scheme say of it."""
+
+    name: str
+    options: dict[str, Any]
+    vocab: tuple[str, ...]
+    width: int = 1
+    pitch_range: tuple[int, int]
+    carries: frozenset[str]
+    code: tuple[str, ...] = ()
+    """Modules beside the classes' own that decide which tokens the same notes get."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of encoded tokens: the smallest that holds the vocabulary."""
+        return np.dtype(np.uint16 if len(self.vocab) <= 2**16 else np.uint32)
+
+    @cached_property
+    def version(self) -> str:
+        """Hash of the scheme's code, options and vocabulary."""
+        own = [kind.__module__ for kind in type(self).__mro__ if issubclass(kind, _Described)]
+        code = code_version((*dict.fromkeys([*own, *self.code]),), ("numpy",))
+        return digest(self.name, self.options, self.vocab, code)[:16]
+
+    def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
+        """Refused: the scheme has to encode again."""
+        raise ValueError(f"{self.name}: notes have to be transposed before they are encoded")
+
+
+class BlockTokenizer(_Described):
+    """A scheme that encodes and decodes many performances at once."""
+
+    @abstractmethod
+    def encode_block(self, music: MusicBlock) -> TokenBlock:
+        """See `Tokenizer`."""
+
+    @abstractmethod
+    def decode_block(self, tokens: TokenBlock) -> MusicBlock:
+        """See `Tokenizer`."""
+
+    def encode(self, notes: NoteColumns) -> np.ndarray:
+        """See `Tokenizer`."""
+        return self.encode_block(music_block([notes])).values
+
+    def decode(self, tokens: np.ndarray) -> NoteColumns:
+        """See `Tokenizer`."""
+        return self.decode_block(TokenBlock(np.asarray(tokens), np.array([0, len(tokens)])))[0]
+
+
+class PieceTokenizer(_Described):
+    """A scheme that encodes and decodes one performance after the other."""
+
+    @abstractmethod
+    def encode(self, notes: NoteColumns) -> np.ndarray:
+        """See `Tokenizer`."""
+
+    @abstractmethod
+    def decode(self, tokens: np.ndarray) -> NoteColumns:
+        """See `Tokenizer`."""
+
+    def encode_block(self, music: MusicBlock) -> TokenBlock:
+        """See `Tokenizer`."""
+        return token_block([self.encode(music[i]) for i in range(len(music))], self)
+
+    def decode_block(self, tokens: TokenBlock) -> MusicBlock:
+        """See `Tokenizer`."""
+        return music_block([self.decode(tokens[i]) for i in range(len(tokens))])
+
+
+def token_block(sequences: Sequence[np.ndarray], coder: "Tokenizer | _Described") -> TokenBlock:
+    """Sequences one after the other."""
+    shape = (0,) if coder.width == 1 else (0, coder.width)
+    values = np.concatenate([np.empty(shape, coder.dtype), *sequences]).astype(coder.dtype, copy=False)
+    return TokenBlock(values, np.cumsum([0, *map(len, sequences)], dtype=np.int64))
+
+
+def without_special(tokens: TokenBlock) -> TokenBlock:
+    """Ids without PAD, BOS and EOS."""
+    is_kept = tokens.values > EOS_ID
+    kept_before = np.concatenate(([0], np.cumsum(is_kept, dtype=np.int64)))
+    return TokenBlock(tokens.values[is_kept], kept_before[tokens.edges])
+
+
+KNOWN = {
+    "remi": "pianogen.tokenizers.remi:Remi",
+    "tsd": "pianogen.tokenizers.tsd:Tsd",
+    "midi_like": "pianogen.tokenizers.midi_like:MidiLike",
+}
+"""The schemes of this package, by name: module and class."""
 
 
 def make_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
@@ -49,12 +191,43 @@ def make_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
     """
     options = dict(settings)
     name = options.pop("name", None)
-    if name != "remi":
-        raise SettingsError(f"tokenizer {name!r} is not known; known: remi")
-    from pianogen.tokenizers.remi import Remi, RemiConfig
-
+    where = KNOWN.get(str(name), str(name))
+    module, colon, kind = where.partition(":")
+    if not colon:
+        raise SettingsError(
+            f"tokenizer {name!r} is not known; known: {', '.join(KNOWN)}, and yours as my_module:MyTokenizer"
+        )
     try:
-        config = RemiConfig(**options)
+        maker = getattr(importlib.import_module(module), kind)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"tokenizer {name!r} cannot be loaded: {error}") from None
+    try:
+        return maker(**options)
     except TypeError as error:
-        raise SettingsError(f"tokenizer remi: {error}") from None
-    return Remi(config)
+        raise SettingsError(f"tokenizer {name}: {error}") from None
+
+
+def save_tokenizer(tokenizer: Tokenizer, path: Path) -> None:
+    """Write a tokenizer's name, options and version as JSON."""
+    settings = {"name": tokenizer.name, **tokenizer.options, "version": tokenizer.version}
+    path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer that was saved.
+
+    Raises:
+        SettingsError: it cannot be made, or today's code would give other tokens.
+    """
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        version = settings.pop("version")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise SettingsError(f"{path}: no saved tokenizer: {error}") from None
+    tokenizer = make_tokenizer(settings)
+    if tokenizer.version != version:
+        raise SettingsError(
+            f"{path}: saved by version {version} of the tokenizer {tokenizer.name}, this is {tokenizer.version}; "
+            "tokens may differ, so build the shards again"
+        )
+    return tokenizer

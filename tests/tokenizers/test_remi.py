@@ -244,8 +244,8 @@ def test_options_change_what_is_encoded():
         ({"name": "remi", "num_velocities": True}, r"num_velocities must be a whole number, found True"),
         ({"name": "remi", "lowest_pitch": 70, "highest_pitch": 60}, r"0-127, found \(70, 60\)"),
         ({"name": "remi", "highest_pitch": 128}, r"0-127, found \(21, 128\)"),
-        ({"name": "remi", "num_velocities": 0}, r"num_velocities must be 1 or more"),
-        ({"name": "remi", "positions_per_quarter": 1}, r"positions_per_quarter 2 or more"),
+        ({"name": "remi", "num_velocities": -1}, r"num_velocities must be 0 to 127, found -1"),
+        ({"name": "remi", "positions_per_quarter": 1}, r"positions_per_quarter must be 2 to 480, found 1"),
     ],
 )
 def test_unknown_tokenizers_and_options_are_named(options, message):

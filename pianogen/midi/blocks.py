@@ -1,0 +1,148 @@
+"""Music of many performances side by side: what is encoded and decoded at once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pianogen.midi.columns import NoteColumns, united
+from pianogen.midi.time import tempo_map
+from pianogen.owners import Owners
+
+READS = {
+    "performances": ["performance_id", "ticks_per_quarter"],
+    "notes": [
+        "performance_id", "is_drum", "pitch", "velocity", "onset_tick", "duration_tick", "onset_sec", "offset_sec",
+    ],
+    "tempos": ["performance_id", "tick", "tempo_qpm"],
+    "time_signatures": ["performance_id", "tick", "numerator", "denominator"],
+    "pedal_presses": ["performance_id", "pedal", "press_sec", "lift_sec"],
+}  # fmt: skip
+"""Tables and columns of an ingest that are tokenized."""
+
+
+@dataclass(frozen=True, eq=False)
+class MusicBlock:
+    """Music of several performances, one after the other: what is encoded at once.
+
+    Rows of performance i of a column are edges[i] to edges[i + 1] of the edges that the column goes by.
+    """
+
+    ticks_per_quarter: np.ndarray
+    """Shape (num_performances,), int32."""
+    note_edges: np.ndarray
+    """Shape (num_performances + 1,), int64, as all edges; of the columns up to `offset_sec`."""
+    pitch: np.ndarray
+    velocity: np.ndarray
+    onset_tick: np.ndarray
+    duration_tick: np.ndarray
+    onset_sec: np.ndarray
+    """Seconds, float64."""
+    offset_sec: np.ndarray
+    press_edges: np.ndarray
+    press_tick: np.ndarray
+    """As in `NoteColumns`, and so are the columns below."""
+    tempo_edges: np.ndarray
+    tempos: np.ndarray
+    metre_edges: np.ndarray
+    metres: np.ndarray
+
+    def __len__(self) -> int:
+        """Number of performances."""
+        return len(self.ticks_per_quarter)
+
+    def __getitem__(self, i: int) -> NoteColumns:
+        """One of them, without a copy."""
+        notes = slice(self.note_edges[i], self.note_edges[i + 1])
+        return NoteColumns(
+            pitch=self.pitch[notes],
+            velocity=self.velocity[notes],
+            onset_tick=self.onset_tick[notes],
+            duration_tick=self.duration_tick[notes],
+            ticks_per_quarter=int(self.ticks_per_quarter[i]),
+            press_tick=self.press_tick[self.press_edges[i] : self.press_edges[i + 1]],
+            tempos=self.tempos[self.tempo_edges[i] : self.tempo_edges[i + 1]],
+            metres=self.metres[self.metre_edges[i] : self.metre_edges[i + 1]],
+        )
+
+
+def music_block(music: Sequence[NoteColumns]) -> MusicBlock:
+    """Performances side by side."""
+    maps = [one.tempo_map for one in music]
+    offsets = [one.onset_tick.astype(np.int64) + one.duration_tick for one in music]
+    return MusicBlock(
+        ticks_per_quarter=np.array([one.ticks_per_quarter for one in music], np.int32),
+        note_edges=_edges([len(one) for one in music]),
+        pitch=_joined([one.pitch for one in music], np.uint8),
+        velocity=_joined([one.velocity for one in music], np.uint8),
+        onset_tick=_joined([one.onset_tick for one in music], np.int32),
+        duration_tick=_joined([one.duration_tick for one in music], np.int32),
+        onset_sec=_joined([m.seconds(one.onset_tick) for one, m in zip(music, maps, strict=True)], np.float64),
+        offset_sec=_joined([m.seconds(tick) for tick, m in zip(offsets, maps, strict=True)], np.float64),
+        press_edges=_edges([len(one.press_tick) for one in music]),
+        press_tick=np.concatenate([np.empty((0, 2), np.int32), *(one.press_tick for one in music)]).astype(np.int32),
+        tempo_edges=_edges([len(one.tempos) for one in music]),
+        tempos=np.concatenate([np.empty((0, 2), np.int32), *(one.tempos for one in music)]).astype(np.int32),
+        metre_edges=_edges([len(one.metres) for one in music]),
+        metres=np.concatenate([np.empty((0, 3), np.int32), *(one.metres for one in music)]).astype(np.int32),
+    )
+
+
+def _edges(lengths: Sequence[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
+
+
+def _joined(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype, copy=False)
+
+
+def read_music(tables: Mapping[str, pa.Table]) -> MusicBlock:
+    """The music of one block of the ingest, drums left out.
+
+    Args:
+        tables: those of READS with the columns named there; `notes` in the lake's order.
+    """
+    quarter = tables["performances"]["ticks_per_quarter"].to_numpy().astype(np.int32)
+    owner = Owners(tables["performances"]["performance_id"])
+    notes = tables["notes"]
+    is_note = ~notes["is_drum"].to_numpy()
+    owners = owner.of(notes)[is_note]
+    column = {name: notes[name].to_numpy()[is_note] for name in READS["notes"][2:]}
+    # The lake's notes come by onset and pitch; those of one pitch struck twice at once by duration, too.
+    order = np.lexsort((column["duration_tick"], column["pitch"], column["onset_tick"], owners))
+    if np.any(order[1:] < order[:-1]):
+        column = {name: values[order] for name, values in column.items()}
+    tempos, tempo_edges = _table(owner, tables["tempos"], "tick", "tempo_qpm")
+    tempos[:, 1] = np.rint(60e6 / tempos[:, 1])
+    metres, metre_edges = _table(owner, tables["time_signatures"], "tick", "numerator", "denominator")
+    presses = tables["pedal_presses"]
+    is_sustain = pc.equal(presses["pedal"], "sustain")  # pyright: ignore[reportAttributeAccessIssue]
+    press_sec, press_edges = _table(owner, presses.filter(is_sustain), "press_sec", "lift_sec")
+    found = []
+    for i in range(owner.num):
+        own = press_sec[press_edges[i] : press_edges[i + 1]]
+        if len(own):
+            tempo = tempos[tempo_edges[i] : tempo_edges[i + 1]].astype(np.int64)
+            own = tempo_map(tempo[:, 0], tempo[:, 1], int(quarter[i])).ticks(own)
+        found.append(united(own.astype(np.int32)))
+    return MusicBlock(
+        ticks_per_quarter=quarter,
+        note_edges=np.searchsorted(owners, np.arange(owner.num + 1)).astype(np.int64),
+        **column,
+        press_edges=_edges([len(one) for one in found]),
+        press_tick=np.concatenate([np.empty((0, 2), np.int32), *found]),
+        tempo_edges=tempo_edges,
+        tempos=tempos.astype(np.int32),
+        metre_edges=metre_edges,
+        metres=metres.astype(np.int32),
+    )
+
+
+def _table(owner: Owners, table: pa.Table, *names: str) -> tuple[np.ndarray, np.ndarray]:
+    """Columns as an array of float64, by performance and by the first of them, and its edges."""
+    owners = owner.of(table)
+    values = np.stack([table[name].to_numpy().astype(np.float64) for name in names], axis=1)
+    order = np.lexsort((np.arange(len(owners)), values[:, 0], owners))
+    return values[order], np.searchsorted(owners[order], np.arange(owner.num + 1)).astype(np.int64)

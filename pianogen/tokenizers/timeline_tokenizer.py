@@ -1,0 +1,348 @@
+"""REMI, TSD and MIDI-like with MidiTok's options and ids: what the three have in common."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pianogen.errors import SettingsError
+from pianogen.midi.blocks import MusicBlock
+from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER
+from pianogen.tokenizers import timeline as kinds
+from pianogen.tokenizers.base import SPECIAL_TOKENS, BlockTokenizer, TokenBlock, without_special
+from pianogen.tokenizers.timeline import Timeline
+from pianogen.tokenizers.timeline_ids import encode
+from pianogen.tokenizers.timeline_notes import decode
+
+DEFAULT_QPM = 120
+DEFAULT_METRES = ("3/8", "6/8", "12/8", "1/4", "2/4", "3/4", "4/4", "5/4", "6/4")
+_SCHEMES = {"remi": kinds.REMI, "tsd": kinds.TSD, "midi_like": kinds.MIDI_LIKE}
+_KINDS = {
+    "Bar": kinds.BAR, "Position": kinds.POSITION, "Pitch": kinds.PITCH, "NoteOn": kinds.NOTE_ON,
+    "NoteOff": kinds.NOTE_OFF, "Velocity": kinds.VELOCITY, "Duration": kinds.DURATION, "TimeShift": kinds.SHIFT,
+    "Rest": kinds.REST, "Tempo": kinds.TEMPO, "TimeSig": kinds.METRE, "Pedal": kinds.PEDAL, "PedalOff": kinds.PEDAL_OFF,
+}  # fmt: skip
+Length = tuple[int, int, int]
+"""Beats, positions, and positions in a beat: (1, 2, 4) is one beat and two quarters of one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimelineOptions:
+    """The options of MidiTok that these schemes have, by names of this project."""
+
+    lowest_pitch: int = 21
+    highest_pitch: int = 108
+    num_velocities: int = 32
+    """0: velocities are not told."""
+    positions_per_quarter: int = 8
+    """For durations up to 4 beats; longer ones have half as many steps, up to 12 beats."""
+    rests: bool = False
+    """Silence by tokens of its own; up to a beat all positions, then half and a quarter as many."""
+    tempos: bool = False
+    num_tempos: int = 32
+    """From 40 to 250 quarters a minute."""
+    metres: bool = False
+    """Time signatures; without them every bar has four quarters."""
+    known_metres: tuple[str, ...] = DEFAULT_METRES
+    """Others are passed over."""
+    pedal: bool = False
+    without_repeats: bool = False
+    """Of notes of one pitch and onset on the grid keep the shortest alone."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no scheme can do."""
+        for name, value in asdict(self).items():
+            default = type(self).__dataclass_fields__[name].default
+            if name != "known_metres" and type(value) is not type(default):
+                wanted = "true or false" if isinstance(default, bool) else "a whole number"
+                raise SettingsError(f"tokenizer: {name} must be {wanted}, found {value!r}")
+        if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
+            raise SettingsError(
+                f"tokenizer: pitches must lie in 0-127, found {(self.lowest_pitch, self.highest_pitch)}"
+            )
+        if not 0 <= self.num_velocities <= 127:
+            raise SettingsError(f"tokenizer: num_velocities must be 0 to 127, found {self.num_velocities}")
+        if not 2 <= self.positions_per_quarter <= 480:
+            raise SettingsError(
+                f"tokenizer: positions_per_quarter must be 2 to 480, found {self.positions_per_quarter}"
+            )
+        if self.rests and self.positions_per_quarter % 4:
+            raise SettingsError(
+                f"tokenizer: rests need positions_per_quarter to be a multiple of 4, found {self.positions_per_quarter}"
+            )
+        if self.num_tempos < 2:
+            raise SettingsError(f"tokenizer: num_tempos must be 2 or more, found {self.num_tempos}")
+        object.__setattr__(self, "known_metres", tuple(self.known_metres))
+        parsed = [_parsed(metre) for metre in self.known_metres]
+        if self.metres and (4, 4) not in parsed:
+            raise SettingsError("tokenizer: known_metres must hold 4/4, which is assumed where none is stated")
+
+    @property
+    def beat_res(self) -> dict[tuple[int, int], int]:
+        """Positions in a beat of durations, by beats."""
+        return {(0, 4): self.positions_per_quarter, (4, 12): self.positions_per_quarter // 2}
+
+    @property
+    def beat_res_rest(self) -> dict[tuple[int, int], int]:
+        """Positions in a beat of rests, by beats."""
+        steps = self.positions_per_quarter
+        return {(0, 1): steps, (1, 2): steps // 2, (2, 12): steps // 4}
+
+    @property
+    def metre_range(self) -> dict[int, list[int]]:
+        """Numerators by denominator, in the order in which they were named."""
+        found: dict[int, list[int]] = {}
+        for numerator, denominator in map(_parsed, self.known_metres):
+            found.setdefault(denominator, []).append(numerator)
+        return found
+
+
+class TimelineTokenizer(BlockTokenizer):
+    """One of the three schemes; its ids are those that MidiTok gives to the same notes."""
+
+    code = tuple(f"pianogen.tokenizers.timeline{part}" for part in ("", "_ids", "_notes"))
+
+    def __init__(self, **options: Any) -> None:
+        self.config = TimelineOptions(**options)
+        self.options = {**asdict(self.config), "known_metres": list(self.config.known_metres)}
+        self.pitch_range = (self.config.lowest_pitch, self.config.highest_pitch)
+        self.vocab = _vocab(self.name, self.config)
+        said = {"velocity": self.config.num_velocities, "pedal": self.config.pedal, "tempo": self.config.tempos}
+        said["metre"] = self.config.metres
+        self.carries = frozenset({"pitch", "onset", "duration", *(name for name, is_said in said.items() if is_said)})
+        self._line = _timeline(self.name, self.config, self.vocab)
+        is_pitch = np.isin(self._line.kind, (kinds.PITCH, kinds.NOTE_ON, kinds.NOTE_OFF))
+        self._pitch_of = np.where(is_pitch, self._line.value, -1)
+
+    def encode_block(self, music: MusicBlock) -> TokenBlock:
+        """Ids of each performance; notes out of the pitch range are left out."""
+        ids, edges = encode(
+            self._line, music.ticks_per_quarter, music.note_edges, music.pitch, music.velocity, music.onset_tick,
+            music.duration_tick, music.press_edges, music.press_tick, music.tempo_edges, music.tempos,
+            music.metre_edges, music.metres,
+        )  # fmt: skip
+        return TokenBlock(ids.astype(self.dtype), edges)
+
+    def decode_block(self, tokens: TokenBlock) -> MusicBlock:
+        """Music on the scheme's own grid."""
+        tokens = without_special(tokens)
+        notes, note_edges, presses, press_edges, tempos, tempo_edges, metres, metre_edges = decode(
+            self._line, np.asarray(tokens.values, np.int32), tokens.edges
+        )
+        quarter = int(self._line.beat_of_denominator[4])
+        seconds = DEFAULT_MICROSECONDS_PER_QUARTER / 1e6 / quarter
+        return MusicBlock(
+            ticks_per_quarter=np.full(len(tokens), quarter, np.int32),
+            note_edges=note_edges,
+            pitch=notes[:, 1].astype(np.uint8),
+            velocity=notes[:, 3].astype(np.uint8),
+            onset_tick=notes[:, 0].astype(np.int32),
+            duration_tick=notes[:, 2].astype(np.int32),
+            onset_sec=notes[:, 0] * seconds,
+            offset_sec=(notes[:, 0] + notes[:, 2]) * seconds,
+            press_edges=press_edges,
+            press_tick=presses,
+            tempo_edges=tempo_edges,
+            tempos=tempos,
+            metre_edges=metre_edges,
+            metres=metres,
+        )
+
+    def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
+        """A shift of the ids of pitches: notes of one onset stay in their order, so nothing else changes."""
+        pitch = self._pitch_of[tokens]
+        moved = pitch[pitch >= 0] + semitones
+        low, high = self.pitch_range
+        if len(moved) and not (low <= moved.min() and moved.max() <= high):
+            raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
+        return (tokens + np.where(pitch >= 0, semitones, 0)).astype(self.dtype)
+
+
+# The vocabulary, in the order of MidiTok's
+
+
+def _vocab(scheme: str, options: TimelineOptions) -> tuple[str, ...]:
+    pitches = range(options.lowest_pitch, options.highest_pitch + 1)
+    lengths = [f"{a}.{b}.{c}" for a, b, c in _lengths(options.beat_res)]
+    vocab = [*SPECIAL_TOKENS]
+    if scheme == "remi":
+        vocab.append("Bar_None")
+    if scheme == "midi_like":
+        vocab += [*(f"NoteOn_{pitch}" for pitch in pitches), *(f"NoteOff_{pitch}" for pitch in pitches)]
+    else:
+        vocab += [f"Pitch_{pitch}" for pitch in pitches]
+    vocab += [f"Velocity_{velocity}" for velocity in _velocities(options)]
+    if scheme != "midi_like":
+        vocab += [f"Duration_{length}" for length in lengths]
+    if scheme == "remi":
+        vocab += [f"Position_{position}" for position in range(_num_positions(options))]
+    else:
+        vocab += [f"TimeShift_{length}" for length in lengths]
+    if options.rests:
+        vocab += [f"Rest_{a}.{b}.{c}" for a, b, c in _lengths(options.beat_res_rest)]
+    if options.tempos:
+        vocab += [f"Tempo_{tempo}" for tempo in _tempos(options).tolist()]
+    if options.metres:
+        vocab += [
+            f"TimeSig_{numerator}/{denominator}"
+            for denominator, numerators in options.metre_range.items()
+            for numerator in numerators
+        ]
+    if options.pedal:
+        vocab += ["Pedal_0", "PedalOff_0"]
+    return tuple(vocab)
+
+
+def _velocities(options: TimelineOptions) -> list[int]:
+    if not options.num_velocities:
+        return []
+    return np.linspace(0, 127, options.num_velocities + 1, dtype=np.intc)[1:].tolist()
+
+
+def _num_positions(options: TimelineOptions) -> int:
+    metres = [_parsed(metre) for metre in options.known_metres] if options.metres else [(4, 4)]
+    return options.positions_per_quarter * max(numerator for numerator, _ in metres)
+
+
+def _tempos(options: TimelineOptions) -> np.ndarray:
+    return np.linspace(40, 250, options.num_tempos).round(2)
+
+
+def _lengths(beat_res: dict[tuple[int, int], int]) -> list[Length]:
+    """Every length from the shortest to the longest that has a token."""
+    found = [
+        (beat, place, steps) for (a, b), steps in beat_res.items() for beat in range(a, b) for place in range(steps)
+    ]
+    last = max(beat_res)
+    return [*found[1:], (last[1], 0, beat_res[last])]
+
+
+def _parsed(metre: str) -> tuple[int, int]:
+    try:
+        numerator, denominator = map(int, metre.split("/"))
+    except (ValueError, AttributeError):
+        raise SettingsError(f"tokenizer: a metre such as 3/4 expected in known_metres, found {metre!r}") from None
+    if not 1 <= numerator <= 255 or denominator not in (1, 2, 4, 8, 16, 32, 64):
+        raise SettingsError(f"tokenizer: known_metres: {metre}: 1 to 255 over a power of two up to 64 expected")
+    return numerator, denominator
+
+
+# Tables for the compiled passes
+
+
+def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> Timeline:
+    place = {token: i for i, token in enumerate(vocab)}
+    steps = options.positions_per_quarter
+    metres = [_parsed(metre) for metre in options.known_metres] if options.metres else [(4, 4)]
+    denominators = sorted({denominator for _, denominator in metres})
+    beats = sorted({steps * high // low for high in denominators for low in denominators if high >= low})
+    row_of_beat = np.full(max(beats) + 1, -1, np.int32)
+    row_of_beat[beats] = np.arange(len(beats))
+    lengths, rests = _lengths(options.beat_res), _lengths(options.beat_res_rest) if options.rests else [(1, 0, 1)]
+    length_tick, rest_tick = _in_ticks(lengths, beats), _in_ticks(rests, beats)
+    duration = "Duration" if scheme != "midi_like" else "TimeShift"
+    duration_ids = [place[f"{duration}_{a}.{b}.{c}"] for a, b, c in lengths]
+    shift_ids = [place.get(f"TimeShift_{a}.{b}.{c}", -1) for a, b, c in lengths]
+    rest_ids = [place.get(f"Rest_{a}.{b}.{c}", -1) for a, b, c in rests]
+    nearest = [_nearest(row) for row in length_tick]
+    kind = np.array([_KINDS.get(token.partition("_")[0], 0) for token in vocab], np.int32)
+    tempo_usec, tempo_id = _tempo_table(options, place)
+    on, off = ("NoteOn", "NoteOff") if scheme == "midi_like" else ("Pitch", "")
+    metre_id = np.full((256, 65), -1, np.int32)
+    for numerator, denominator in metres:
+        metre_id[numerator, denominator] = place.get(f"TimeSig_{numerator}/{denominator}", -1)
+    beat_of_denominator = np.zeros(65, np.int32)
+    for denominator in denominators:
+        beat_of_denominator[denominator] = steps * max(denominators) // denominator
+    velocities = np.array(_velocities(options) or [0])
+    velocity_id = [place.get(f"Velocity_{velocities[_closest(velocities, v)]}", -1) for v in range(128)]
+    return Timeline(
+        scheme=_SCHEMES[scheme],
+        positions=steps,
+        with_metres=options.metres,
+        with_tempos=options.tempos,
+        with_pedal=options.pedal,
+        with_rests=options.rests,
+        without_repeats=options.without_repeats,
+        row_of_beat=row_of_beat,
+        pitch_id=np.array([place.get(f"{on}_{pitch}", -1) for pitch in range(128)], np.int32),
+        off_id=np.array([place.get(f"{off}_{pitch}", -1) for pitch in range(128)], np.int32),
+        velocity_id=np.array(velocity_id, np.int32),
+        duration_id=_looked_up(nearest, length_tick, duration_ids),
+        duration_tick=_looked_up(nearest, length_tick, None),
+        shift_id=_looked_up([_longest(row) for row in length_tick], length_tick, shift_ids),
+        shift_tick=_looked_up([_longest(row) for row in length_tick], length_tick, None),
+        rest_id=_looked_up([_longest(row) for row in rest_tick], rest_tick, rest_ids),
+        rest_tick=_looked_up([_longest(row) for row in rest_tick], rest_tick, None),
+        tempo_usec=tempo_usec,
+        tempo_id=tempo_id,
+        default_tempo_id=place.get(f"Tempo_{_default_tempo(options)}", -1),
+        metre_id=metre_id,
+        bar_id=place.get("Bar_None", -1),
+        first_position_id=place.get("Position_0", -1),
+        num_positions=_num_positions(options),
+        pedal_id=place.get("Pedal_0", -1),
+        pedal_off_id=place.get("PedalOff_0", -1),
+        kind=kind,
+        value=np.array([_value(token, lengths, rests) for token in vocab], np.int64),
+        length_tick=length_tick,
+        rest_length_tick=rest_tick,
+        beat_of_denominator=beat_of_denominator,
+    )
+
+
+def _in_ticks(lengths: list[Length], beats: list[int]) -> np.ndarray:
+    """Shape (num_rows, num_lengths)."""
+    return np.array([[(a * c + b) * beat // c for a, b, c in lengths] for beat in beats], np.int64)
+
+
+def _closest(values: np.ndarray, value: float) -> int:
+    """Place of the closest of ascending values; of two the greater."""
+    k = int(np.searchsorted(values, value))
+    if k == len(values) or (k and abs(value - values[k - 1]) < abs(value - values[k])):
+        k -= 1
+    return k
+
+
+def _nearest(ticks: np.ndarray) -> list[int]:
+    """Of each number of ticks up to the longest the place of the nearest length; of equal ones the last."""
+    return [int(np.flatnonzero(ticks == ticks[_closest(ticks, t)])[-1]) for t in range(int(ticks[-1]) + 1)]
+
+
+def _longest(ticks: np.ndarray) -> list[int]:
+    """Of each number of ticks up to the longest the place of the longest length that is not longer; -1 below all."""
+    return [int(np.searchsorted(ticks, t, side="right")) - 1 for t in range(int(ticks[-1]) + 1)]
+
+
+def _looked_up(places: list[list[int]], ticks: np.ndarray, ids: list[int] | None) -> np.ndarray:
+    """A table of ids, or of ticks, by row and number of ticks; short rows go on with their last."""
+    width = max(map(len, places))
+    table = np.zeros((len(places), width), np.int32)
+    for r, row in enumerate(places):
+        found = [-1 if k < 0 else (ticks[r, k] if ids is None else ids[k]) for k in row]
+        table[r] = [*found, *([found[-1]] * (width - len(found)))]
+    return table
+
+
+def _default_tempo(options: TimelineOptions) -> float:
+    tempos = _tempos(options)
+    return float(tempos[np.argmin(np.abs(tempos - DEFAULT_QPM))])
+
+
+def _tempo_table(options: TimelineOptions, place: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Microseconds per quarter, ascending, and the ids of these tempi."""
+    tempos = _tempos(options)[::-1]
+    return 60e6 / tempos, np.array([place.get(f"Tempo_{tempo}", -1) for tempo in tempos.tolist()], np.int32)
+
+
+def _value(token: str, lengths: list[Length], rests: list[Length]) -> int:
+    kind, _, value = token.partition("_")
+    if kind in ("Duration", "TimeShift", "Rest"):
+        a, b, c = map(int, value.split("."))
+        return (rests if kind == "Rest" else lengths).index((a, b, c))
+    if kind == "Tempo":
+        return round(60e6 / float(value))
+    if kind == "TimeSig":
+        numerator, denominator = _parsed(value)
+        return numerator * 256 + denominator
+    return int(value) if kind in ("Position", "Pitch", "NoteOn", "NoteOff", "Velocity") else 0
