@@ -1,16 +1,6 @@
-"""Token sequences in numbered Arrow files, with a manifest that says where they come from.
-
-A shard holds the sequences of one split made from one ingest block, so a new recording costs one shard.
-Each is an Arrow IPC file with one row per sequence (`SEQUENCE_SCHEMA`), read through a memory map.
-Sequences begin with BOS and end with EOS. Train alone is transposed.
-
-The manifest (`manifests/shards/<experiment>.json`) carries the versions and licences of datasets, the version
-of the split, the certificate of the contamination gate, tokenizer, augmentation, counts, and the SHA-256 of
-every shard.
-"""
+"""Builds the shards of an experiment: one for each split of each ingest block."""
 
 import hashlib
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,36 +12,14 @@ import pyarrow as pa
 from pianogen import contamination, parallel
 from pianogen.augment import AugmentConfig, transpositions_within
 from pianogen.errors import ContaminationError, SettingsError, ShardError
-from pianogen.lake import Lake, Manifest, Stage, digest
+from pianogen.lake import Lake, Manifest, digest
 from pianogen.licences import recorded_licences
 from pianogen.midi.columns import from_table
 from pianogen.settings import Settings
 from pianogen.shard_gate import leaks_in_shards
+from pianogen.shards.files import FILE_NAME, SEQUENCE_SCHEMA, SPLITS, STAGE, read_shard
 from pianogen.splits import policy_of
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, make_tokenizer
-
-STAGE = Stage(
-    name="shards",
-    modules=(
-        "pianogen.shards",
-        "pianogen.augment",
-        "pianogen.midi.columns",
-        "pianogen.tokenizers.base",
-        "pianogen.tokenizers.remi",
-    ),
-    packages=("miditok", "symusic", "pyarrow"),
-    tables=(),
-)
-SPLITS = ("train", "validation", "test")
-SEQUENCE_SCHEMA = pa.schema(
-    [
-        ("performance_id", pa.string()),
-        ("semitones", pa.int8()),
-        ("num_notes", pa.int32()),  # in the source, not by the tokenizer
-        ("token_ids", pa.list_(pa.uint16())),
-    ]
-)
-FILE_NAME = "sequences.arrow"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +109,7 @@ def _pass_gate(
         split: pa.concat_tables(
             [
                 SEQUENCE_SCHEMA.empty_table(),
-                *(_read_shard(_path_of(lake, task)) for task in tasks if task.split == split),
+                *(read_shard(_path_of(lake, task)) for task in tasks if task.split == split),
             ]
         )
         for split in SPLITS
@@ -251,7 +219,7 @@ def _by_performance(notes: pa.Table, wanted: set[str]) -> Iterator[tuple[str, pa
 
 def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
     path = _path_of(lake, task)
-    table = _read_shard(path)
+    table = read_shard(path)
     return {
         "shard": number,
         "split": task.split,
@@ -262,96 +230,3 @@ def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
         "num_notes": int(table["num_notes"].to_numpy().sum()),
         "num_performances": int((table["semitones"].to_numpy() == 0).sum()),
     }
-
-
-def _read_shard(path: Path) -> pa.Table:
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise ShardError(
-            f"{path}: not a readable shard ({error}); delete its folder and build the shards again"
-        ) from None
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """The sequences of one split, memory-mapped; `sequences[i]` costs the same for every i."""
-
-    performance_ids: tuple[str, ...]
-    semitones: np.ndarray
-    num_notes: np.ndarray
-    _values: tuple[np.ndarray, ...]
-    _starts: tuple[tuple[int, int, int], ...]
-
-    def __len__(self) -> int:
-        """Number of sequences."""
-        return len(self._starts)
-
-    def __getitem__(self, i: int) -> np.ndarray:
-        """Token ids with BOS and EOS, uint16, shape (num_tokens,), without a copy."""
-        shard, start, end = self._starts[i]
-        return self._values[shard][start:end]
-
-    def lengths(self) -> np.ndarray:
-        """Tokens of each sequence, int64, shape (num_sequences,)."""
-        return np.asarray([end - start for _, start, end in self._starts], np.int64)
-
-
-class ShardSet:
-    """A finished shard set, opened by its experiment's name.
-
-    Raises:
-        LakeError: it was never built.
-    """
-
-    def __init__(self, lake: Lake, name: str) -> None:
-        self.lake = lake
-        self.manifest = lake.require(STAGE.name, name)
-        self.info = self.manifest.info
-        self.version = self.manifest.version
-        self.tokenizer = make_tokenizer(
-            {k: v for k, v in self.info["tokenizer"].items() if k not in ("version", "vocab_size")}
-        )
-        if self.tokenizer.version != self.info["tokenizer"]["version"]:
-            raise ShardError(f"shards of {name!r} were made by another version of the tokenizer; build them again")
-
-    def sequences(self, split: str) -> Sequences:
-        """The sequences of train, validation or test."""
-        tables = [
-            _read_shard(self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME)
-            for shard in self.info["shards"]
-            if shard["split"] == split
-        ]
-        columns = [table["token_ids"].combine_chunks() for table in tables]
-        starts = []
-        for shard, column in enumerate(columns):
-            offsets = column.offsets.to_numpy()
-            starts += [(shard, int(a), int(b)) for a, b in itertools.pairwise(offsets)]
-        joined = pa.concat_tables([SEQUENCE_SCHEMA.empty_table(), *tables])
-        return Sequences(
-            performance_ids=tuple(joined["performance_id"].to_pylist()),
-            semitones=joined["semitones"].to_numpy(),
-            num_notes=joined["num_notes"].to_numpy(),
-            _values=tuple(column.values.to_numpy() for column in columns),
-            _starts=tuple(starts),
-        )
-
-    def verify(self) -> None:
-        """Compare every shard's bytes with the manifest.
-
-        Raises:
-            ShardError: a shard changed after it was built, or is gone.
-        """
-        for shard in self.info["shards"]:
-            path = self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME
-            try:
-                found = hashlib.sha256(path.read_bytes()).hexdigest()
-            except OSError as error:
-                raise ShardError(
-                    f"shard_{shard['shard']:05d} ({path}): {error.strerror}; build the shards again"
-                ) from None
-            if found != shard["sha256"]:
-                raise ShardError(
-                    f"shard_{shard['shard']:05d} ({path}): SHA-256 {found[:12]}… found, manifest says "
-                    f"{shard['sha256'][:12]}…; delete its folder and build the shards again"
-                )
