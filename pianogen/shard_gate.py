@@ -51,7 +51,7 @@ def leaks_in_shards(
     Args:
         lake: where the answer is kept, under a key made of `inputs`.
         settings: number of workers and backend.
-        shards: sequences of each split, with the columns of `shards.SEQUENCE_SCHEMA`.
+        shards: sequences of each split, with the columns of `shards.files.sequence_schema`.
         inputs: names the shards by their content, as JSON values.
         tokenizer: name and options, see `make_tokenizer`.
         policy: says which relations may not stand in two splits.

@@ -127,6 +127,7 @@ def write_lake(root: Path, performances: dict[str, tuple[str, NoteColumns]], tem
             for name in ids
         ],
     }
+    tables |= {"time_signatures": [], "pedal_presses": []}
     arrow = {name: pa.Table.from_pylist(rows, SCHEMAS[name]) for name, rows in tables.items()}
     splits = arrow.pop("splits")
     ingested = _publish(lake, "ingest", arrow, partition="tiny", info={"dataset_version": digest(ids)})

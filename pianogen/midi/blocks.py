@@ -67,6 +67,36 @@ class MusicBlock:
             metres=self.metres[self.metre_edges[i] : self.metre_edges[i + 1]],
         )
 
+    def take(self, chosen: np.ndarray) -> "MusicBlock":
+        """The chosen performances in this order, by number, shape (num_chosen,)."""
+        notes, note_edges = _rows_of(self.note_edges, chosen)
+        presses, press_edges = _rows_of(self.press_edges, chosen)
+        tempos, tempo_edges = _rows_of(self.tempo_edges, chosen)
+        metres, metre_edges = _rows_of(self.metre_edges, chosen)
+        return MusicBlock(
+            ticks_per_quarter=self.ticks_per_quarter[chosen],
+            note_edges=note_edges,
+            pitch=self.pitch[notes],
+            velocity=self.velocity[notes],
+            onset_tick=self.onset_tick[notes],
+            duration_tick=self.duration_tick[notes],
+            onset_sec=self.onset_sec[notes],
+            offset_sec=self.offset_sec[notes],
+            press_edges=press_edges,
+            press_tick=self.press_tick[presses],
+            tempo_edges=tempo_edges,
+            tempos=self.tempos[tempos],
+            metre_edges=metre_edges,
+            metres=self.metres[metres],
+        )
+
+
+def _rows_of(edges: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the chosen performances, one after the other, and their edges."""
+    lengths = np.diff(edges)[chosen]
+    new_edges = _edges(lengths)
+    return np.arange(new_edges[-1]) + np.repeat(edges[:-1][chosen] - new_edges[:-1], lengths), new_edges
+
 
 def music_block(music: Sequence[NoteColumns]) -> MusicBlock:
     """Performances side by side."""
@@ -90,7 +120,7 @@ def music_block(music: Sequence[NoteColumns]) -> MusicBlock:
     )
 
 
-def _edges(lengths: Sequence[int]) -> np.ndarray:
+def _edges(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 
 

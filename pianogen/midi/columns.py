@@ -29,7 +29,7 @@ class NoteColumns:
     press_tick: np.ndarray = field(default_factory=lambda: _none(2))
     """When the sustain pedal goes down and comes up, ascending and disjoint, int32, shape (num_presses, 2)."""
     tempos: np.ndarray = field(default_factory=lambda: _none(2))
-    """Tick and microseconds per quarter, ascending, int32, shape (num_tempos, 2); without any, 120 quarters a minute."""
+    """Tick and microseconds per quarter, ascending, int32, shape (num_tempos, 2); without any, 120 a minute."""
     metres: np.ndarray = field(default_factory=lambda: _none(3))
     """Tick, numerator and denominator, ascending, int32, shape (num_metres, 3); without any, 4/4."""
 

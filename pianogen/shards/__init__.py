@@ -1,7 +1,7 @@
 """Token sequences in numbered Arrow files, with a manifest that says where they come from.
 
 A shard holds the sequences of one split made from one ingest block, so a new recording costs one shard.
-Each is an Arrow IPC file with one row per sequence (`SEQUENCE_SCHEMA`), read through a memory map.
+Each is an Arrow IPC file with one row per sequence (`files.sequence_schema`), read through a memory map.
 Sequences begin with BOS and end with EOS. Train alone is transposed.
 
 The manifest (`manifests/shards/<experiment>.json`) carries the versions and licences of datasets, the version
@@ -10,7 +10,7 @@ every shard.
 """
 
 from pianogen.shards.build import build_shards
-from pianogen.shards.files import SEQUENCE_SCHEMA, SPLITS, STAGE
+from pianogen.shards.files import SPLITS, STAGE
 from pianogen.shards.sequences import Sequences, ShardSet
 
-__all__ = ["SEQUENCE_SCHEMA", "SPLITS", "STAGE", "Sequences", "ShardSet", "build_shards"]
+__all__ = ["SPLITS", "STAGE", "Sequences", "ShardSet", "build_shards"]

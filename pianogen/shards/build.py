@@ -1,7 +1,7 @@
 """Builds the shards of an experiment: one for each split of each ingest block."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,16 +10,17 @@ import numpy as np
 import pyarrow as pa
 
 from pianogen import contamination, parallel
-from pianogen.augment import AugmentConfig, transpositions_within
+from pianogen.augment import AugmentConfig
 from pianogen.errors import ContaminationError, SettingsError, ShardError
 from pianogen.lake import Lake, Manifest, digest
 from pianogen.licences import recorded_licences
-from pianogen.midi.columns import from_table
+from pianogen.midi.blocks import READS, read_music
 from pianogen.settings import Settings
 from pianogen.shard_gate import leaks_in_shards
-from pianogen.shards.files import FILE_NAME, SEQUENCE_SCHEMA, SPLITS, STAGE, read_shard
+from pianogen.shards.files import FILE_NAME, SPLITS, STAGE, as_lists, read_shard, sequence_schema
+from pianogen.shards.rows import transposed_sequences
 from pianogen.splits import policy_of
-from pianogen.tokenizers.base import BOS_ID, EOS_ID, make_tokenizer
+from pianogen.tokenizers.base import make_tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +109,7 @@ def _pass_gate(
     tables = {
         split: pa.concat_tables(
             [
-                SEQUENCE_SCHEMA.empty_table(),
+                sequence_schema(make_tokenizer(tokenizer)).empty_table(),
                 *(read_shard(_path_of(lake, task)) for task in tasks if task.split == split),
             ]
         )
@@ -171,50 +172,23 @@ def _tasks(lake: Lake, tokenizer: Mapping, augment: AugmentConfig, datasets: Seq
 def _write_shard(task: _ShardTask) -> None:
     lake = Lake(task.lake)
     coder = make_tokenizer(task.tokenizer)
-    performances = lake.read_block("ingest", task.ingest_block, "performances")
-    tpq = dict(
-        zip(performances["performance_id"].to_pylist(), performances["ticks_per_quarter"].to_pylist(), strict=True)
-    )
-    notes = lake.read_block("ingest", task.ingest_block, "notes")
-    rows = []
-    for performance_id, table in _by_performance(notes, set(task.performance_ids)):
-        columns = from_table(table, tpq[performance_id])
-        low, high = coder.pitch_range
-        on_piano = columns.take((columns.pitch >= low) & (columns.pitch <= high))
-        token_ids = coder.encode(columns)
-        for semitones in transpositions_within(on_piano.pitch, task.augment, coder.pitch_range):
-            ids = coder.transpose(token_ids, semitones) if semitones else token_ids
-            rows.append((performance_id, semitones, len(columns), np.concatenate(([BOS_ID], ids, [EOS_ID]))))
-    rows.sort(key=lambda row: row[:2])
-    offsets = np.cumsum([0, *(len(row[3]) for row in rows)], dtype=np.int32)
-    values = np.concatenate([row[3] for row in rows]).astype(np.uint16) if rows else np.empty(0, np.uint16)
+    tables = {name: lake.read_block("ingest", task.ingest_block, name, columns) for name, columns in READS.items()}
+    number = {name: i for i, name in enumerate(tables["performances"]["performance_id"].to_pylist())}
+    # The keys of a shard are sorted, and so are its rows.
+    music = read_music(tables).take(np.array([number[name] for name in task.performance_ids], np.int64))
+    performance, semitones, tokens = transposed_sequences(coder, music, task.augment)
+    num_notes = np.diff(music.note_edges)[performance].astype(np.int32)
+    names = pa.array(task.performance_ids, pa.string())
+    schema = sequence_schema(coder)
     batch = pa.record_batch(
-        [
-            pa.array([row[0] for row in rows], pa.string()),
-            pa.array([row[1] for row in rows], pa.int8()),
-            pa.array([row[2] for row in rows], pa.int32()),
-            pa.ListArray.from_arrays(offsets, values),
-        ],
-        schema=SEQUENCE_SCHEMA,
+        [names.take(pa.array(performance)), pa.array(semitones), pa.array(num_notes), as_lists(tokens)], schema=schema
     )
     with (
         lake.new_block(STAGE.name, task.key) as folder,
         pa.OSFile(str(folder / FILE_NAME), "wb") as sink,
-        pa.ipc.new_file(sink, SEQUENCE_SCHEMA) as writer,
+        pa.ipc.new_file(sink, schema) as writer,
     ):
         writer.write_batch(batch)
-
-
-def _by_performance(notes: pa.Table, wanted: set[str]) -> Iterator[tuple[str, pa.Table]]:
-    """Slices of consecutive rows; ingest writes the notes of a performance together."""
-    ids = notes["performance_id"].combine_chunks().dictionary_encode()
-    codes = ids.indices.to_numpy()
-    starts = np.flatnonzero(np.diff(codes, prepend=-1))
-    ends = np.append(starts[1:], len(codes))
-    for start, end in zip(starts, ends, strict=True):
-        performance_id = ids.dictionary[codes[start]].as_py()
-        if performance_id in wanted:
-            yield performance_id, notes.slice(start, end - start)
 
 
 def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
@@ -226,7 +200,7 @@ def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
         "block": task.key,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "num_sequences": table.num_rows,
-        "num_tokens": len(table["token_ids"].combine_chunks().flatten()),
+        "num_tokens": len(table["token_ids"].combine_chunks().values),
         "num_notes": int(table["num_notes"].to_numpy().sum()),
         "num_performances": int((table["semitones"].to_numpy() == 0).sum()),
     }

@@ -2,33 +2,51 @@
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from pianogen.errors import ShardError
 from pianogen.lake import Stage
+from pianogen.tokenizers.base import TokenBlock, Tokenizer
 
 STAGE = Stage(
     name="shards",
     modules=(
         "pianogen.shards.build",
         "pianogen.shards.files",
+        "pianogen.shards.rows",
         "pianogen.augment",
+        "pianogen.midi.blocks",
         "pianogen.midi.columns",
         "pianogen.tokenizers.base",
-        "pianogen.tokenizers.remi",
     ),
-    packages=("miditok", "symusic", "pyarrow"),
+    packages=("numba", "numpy", "pyarrow"),
     tables=(),
 )
 SPLITS = ("train", "validation", "test")
-SEQUENCE_SCHEMA = pa.schema(
-    [
-        ("performance_id", pa.string()),
-        ("semitones", pa.int8()),
-        ("num_notes", pa.int32()),  # in the source, not by the tokenizer
-        ("token_ids", pa.list_(pa.uint16())),
-    ]
-)
+
+
+def sequence_schema(coder: Tokenizer) -> pa.Schema:
+    """Columns of a shard: a row is a sequence; its tokens are of the smallest type that the scheme has."""
+    kind = pa.from_numpy_dtype(coder.dtype)
+    return pa.schema(
+        [
+            ("performance_id", pa.string()),
+            ("semitones", pa.int8()),
+            ("num_notes", pa.int32()),  # in the source, not by the tokenizer
+            ("token_ids", pa.list_(kind if coder.width == 1 else pa.list_(kind, coder.width))),
+        ]
+    )
+
+
+def as_lists(tokens: TokenBlock) -> pa.Array:
+    """Sequences as an Arrow column, without a copy."""
+    values = pa.array(tokens.values.reshape(-1))
+    if tokens.values.ndim == 2:
+        values = pa.FixedSizeListArray.from_arrays(values, tokens.values.shape[1])
+    return pa.ListArray.from_arrays(pa.array(tokens.edges.astype(np.int32)), values)
+
+
 FILE_NAME = "sequences.arrow"
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pianogen.errors import ShardError
 from pianogen.lake import Lake
-from pianogen.shards.files import FILE_NAME, SEQUENCE_SCHEMA, STAGE, read_shard
+from pianogen.shards.files import FILE_NAME, STAGE, read_shard, sequence_schema
 from pianogen.tokenizers.base import make_tokenizer
 
 
@@ -67,7 +67,7 @@ class ShardSet:
         for shard, column in enumerate(columns):
             offsets = column.offsets.to_numpy()
             starts += [(shard, int(a), int(b)) for a, b in itertools.pairwise(offsets)]
-        joined = pa.concat_tables([SEQUENCE_SCHEMA.empty_table(), *tables])
+        joined = pa.concat_tables([sequence_schema(self.tokenizer).empty_table(), *tables])
         return Sequences(
             performance_ids=tuple(joined["performance_id"].to_pylist()),
             semitones=joined["semitones"].to_numpy(),

@@ -91,6 +91,13 @@ class Tokenizer(Protocol):
         """
         ...
 
+    def permutation(self, semitones: int) -> np.ndarray | None:
+        """What each id becomes when notes are moved by semitones, shape (len(vocab),); None: encode them again.
+
+        Ids whose pitch would leave `pitch_range` stay what they are.
+        """
+        ...
+
 
 class _Described(ABC):
     """What the settings of a scheme say of it."""
@@ -115,6 +122,10 @@ class _Described(ABC):
         own = [kind.__module__ for kind in type(self).__mro__ if issubclass(kind, _Described)]
         code = code_version((*dict.fromkeys([*own, *self.code]),), ("numpy",))
         return digest(self.name, self.options, self.vocab, code)[:16]
+
+    def permutation(self, semitones: int) -> np.ndarray | None:
+        """None: the scheme has to encode again."""
+        return None
 
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
         """Refused: the scheme has to encode again."""

@@ -148,14 +148,20 @@ class TimelineTokenizer(BlockTokenizer):
             metres=metres,
         )
 
-    def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
+    def permutation(self, semitones: int) -> np.ndarray:
         """A shift of the ids of pitches: notes of one onset stay in their order, so nothing else changes."""
+        moved = self._pitch_of + semitones
+        is_moved = (self._pitch_of >= 0) & (moved >= self.pitch_range[0]) & (moved <= self.pitch_range[1])
+        return (np.arange(len(self.vocab)) + np.where(is_moved, semitones, 0)).astype(self.dtype)
+
+    def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
+        """By `permutation`."""
         pitch = self._pitch_of[tokens]
         moved = pitch[pitch >= 0] + semitones
         low, high = self.pitch_range
         if len(moved) and not (low <= moved.min() and moved.max() <= high):
             raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
-        return (tokens + np.where(pitch >= 0, semitones, 0)).astype(self.dtype)
+        return self.permutation(semitones)[tokens]
 
 
 # The vocabulary, in the order of MidiTok's

@@ -123,7 +123,8 @@ def test_any_ids_are_music(scheme, options, data):
 
 
 def empty(quarter: int) -> NoteColumns:
-    return NoteColumns(*(np.empty(0, kind) for kind in (np.uint8, np.uint8, np.int32, np.int32)), quarter)
+    none = np.empty(0, np.int32)
+    return NoteColumns(none.astype(np.uint8), none.astype(np.uint8), none, none, quarter)
 
 
 def test_what_a_scheme_carries_follows_its_options():

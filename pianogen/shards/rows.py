@@ -1,0 +1,80 @@
+"""Sequences of one shard: encoded once, transposed by a table of ids, each between BOS and EOS."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numba
+import numpy as np
+
+from pianogen.augment import AugmentConfig, transpositions_within
+from pianogen.midi.blocks import MusicBlock
+from pianogen.tokenizers.base import BOS_ID, EOS_ID, TokenBlock, Tokenizer
+
+# pyright: reportArgumentType=false, reportReturnType=false
+# Its scalars are what numba makes of them.
+njit = numba.njit(cache=True, error_model="numpy")
+"""All that is compiled here stands in this file, which is what numba's cache looks at."""
+
+
+def transposed_sequences(
+    coder: Tokenizer, music: MusicBlock, augment: AugmentConfig
+) -> tuple[np.ndarray, np.ndarray, TokenBlock]:
+    """Every performance in every transposition that keeps its notes within the scheme's pitches.
+
+    Returns:
+        Number of the performance and semitones of each sequence, by performance, then ascending, shape
+        (num_sequences,), and the sequences, each between BOS and EOS where tokens are ids.
+    """
+    wanted = [_semitones(music, i, augment, coder.pitch_range) for i in range(len(music))]
+    performance = np.repeat(np.arange(len(music)), [len(one) for one in wanted])
+    semitones = np.array([s for one in wanted for s in one], np.int8)
+    if coder.width > 1:
+        return performance, semitones, _encoded_again(coder, music, performance, semitones)
+    tables = {s: coder.permutation(int(s)) for s in sorted(set(semitones.tolist()))}
+    if all(table is not None for table in tables.values()):
+        tokens = coder.encode_block(music)
+        rows = np.stack([table for table in tables.values() if table is not None] or [np.empty(0, coder.dtype)])
+        row = np.searchsorted(np.array(list(tables), np.int64), semitones)
+        values, edges = _joined(tokens.values, tokens.edges, performance, row, rows)
+    else:
+        tokens = _encoded_again(coder, music, performance, semitones)
+        same = np.arange(len(coder.vocab), dtype=coder.dtype)[None]
+        values, edges = _joined(
+            tokens.values, tokens.edges, np.arange(len(tokens)), np.zeros(len(tokens), np.int64), same
+        )
+    return performance, semitones, TokenBlock(values, edges)
+
+
+def _semitones(music: MusicBlock, i: int, augment: AugmentConfig, pitch_range: tuple[int, int]) -> Sequence[int]:
+    pitch = music.pitch[music.note_edges[i] : music.note_edges[i + 1]]
+    low, high = pitch_range
+    return transpositions_within(pitch[(pitch >= low) & (pitch <= high)], augment, pitch_range)
+
+
+def _encoded_again(coder: Tokenizer, music: MusicBlock, performance: np.ndarray, semitones: np.ndarray) -> TokenBlock:
+    """Tokens of each performance moved by so many semitones, encoded one by one."""
+    moved = music.take(performance)
+    low, high = coder.pitch_range
+    pitch = moved.pitch.astype(np.int16)
+    up = np.where((pitch >= low) & (pitch <= high), np.repeat(semitones, np.diff(moved.note_edges)), 0)
+    return coder.encode_block(replace(moved, pitch=(pitch + up).astype(np.uint8)))
+
+
+@njit
+def _joined(
+    values: np.ndarray, edges: np.ndarray, performance: np.ndarray, row: np.ndarray, tables: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sequence k: the tokens of its performance as its table has them, between BOS and EOS."""
+    new_edges = np.zeros(len(performance) + 1, np.int64)
+    for k in range(len(performance)):
+        i = performance[k]
+        new_edges[k + 1] = new_edges[k] + edges[i + 1] - edges[i] + 2
+    out = np.empty(new_edges[-1], values.dtype)
+    for k in range(len(performance)):
+        i, at, table = performance[k], new_edges[k], tables[row[k]]
+        out[at] = BOS_ID
+        for n in range(edges[i], edges[i + 1]):
+            at += 1
+            out[at] = table[values[n]]
+        out[at + 1] = EOS_ID
+    return out, new_edges
