@@ -5,8 +5,8 @@ first three are PAD, BOS and EOS in every scheme, so that shards and models need
 same notes could get other tokens.
 
 A tokenizer of your own is named by where it lies, `name: my_package.my_module:MyTokenizer`: a class that takes the
-options of the experiment's file as keywords and offers what `Tokenizer` says; `PieceTokenizer` and `BlockTokenizer`
-give what follows from the rest.
+options of the experiment's file as keywords and offers what `Tokenizer` says; `PieceTokenizer`, `BlockTokenizer` and
+`ShiftedTokenizer` give what follows from the rest.
 """
 
 import importlib
@@ -152,6 +152,29 @@ class BlockTokenizer(_Described):
         return self.decode_block(TokenBlock(np.asarray(tokens), np.array([0, len(tokens)])))[0]
 
 
+class ShiftedTokenizer(BlockTokenizer):
+    """A scheme whose ids of pitches follow each other as pitches do, so that notes are moved by adding to ids."""
+
+    pitch_of_id: np.ndarray
+    """MIDI number of each id of the vocabulary, -1 of those without, shape (len(vocab),)."""
+
+    def permutation(self, semitones: int) -> np.ndarray:
+        """See `Tokenizer`."""
+        moved = self.pitch_of_id + semitones
+        low, high = self.pitch_range
+        is_moved = (self.pitch_of_id >= 0) & (moved >= low) & (moved <= high)
+        return (np.arange(len(self.vocab)) + np.where(is_moved, semitones, 0)).astype(self.dtype)
+
+    def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
+        """See `Tokenizer`."""
+        pitch = self.pitch_of_id[tokens]
+        moved = pitch[pitch >= 0] + semitones
+        low, high = self.pitch_range
+        if len(moved) and not (low <= moved.min() and moved.max() <= high):
+            raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
+        return self.permutation(semitones)[tokens]
+
+
 class PieceTokenizer(_Described):
     """A scheme that encodes and decodes one performance after the other."""
 
@@ -190,6 +213,9 @@ KNOWN = {
     "remi": "pianogen.tokenizers.remi:Remi",
     "tsd": "pianogen.tokenizers.tsd:Tsd",
     "midi_like": "pianogen.tokenizers.midi_like:MidiLike",
+    "craykh": "pianogen.tokenizers.craykh:Craykh",
+    "jsb": "pianogen.tokenizers.jsb:Jsb",
+    "miditok": "pianogen.tokenizers.miditok_scheme:MidiTokScheme",
 }
 """The schemes of this package, by name: module and class."""
 

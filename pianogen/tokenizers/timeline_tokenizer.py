@@ -9,7 +9,7 @@ from pianogen.errors import SettingsError
 from pianogen.midi.blocks import MusicBlock
 from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER
 from pianogen.tokenizers import timeline as kinds
-from pianogen.tokenizers.base import SPECIAL_TOKENS, BlockTokenizer, TokenBlock, without_special
+from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock, without_special
 from pianogen.tokenizers.timeline import Timeline
 from pianogen.tokenizers.timeline_ids import encode
 from pianogen.tokenizers.timeline_notes import decode
@@ -97,7 +97,7 @@ class TimelineOptions:
         return found
 
 
-class TimelineTokenizer(BlockTokenizer):
+class TimelineTokenizer(ShiftedTokenizer):
     """One of the three schemes; its ids are those that MidiTok gives to the same notes."""
 
     code = tuple(f"pianogen.tokenizers.timeline{part}" for part in ("", "_ids", "_notes"))
@@ -112,7 +112,7 @@ class TimelineTokenizer(BlockTokenizer):
         self.carries = frozenset({"pitch", "onset", "duration", *(name for name, is_said in said.items() if is_said)})
         self._line = _timeline(self.name, self.config, self.vocab)
         is_pitch = np.isin(self._line.kind, (kinds.PITCH, kinds.NOTE_ON, kinds.NOTE_OFF))
-        self._pitch_of = np.where(is_pitch, self._line.value, -1)
+        self.pitch_of_id = np.where(is_pitch, self._line.value, -1)
 
     def encode_block(self, music: MusicBlock) -> TokenBlock:
         """Ids of each performance; notes out of the pitch range are left out."""
@@ -147,21 +147,6 @@ class TimelineTokenizer(BlockTokenizer):
             metre_edges=metre_edges,
             metres=metres,
         )
-
-    def permutation(self, semitones: int) -> np.ndarray:
-        """A shift of the ids of pitches: notes of one onset stay in their order, so nothing else changes."""
-        moved = self._pitch_of + semitones
-        is_moved = (self._pitch_of >= 0) & (moved >= self.pitch_range[0]) & (moved <= self.pitch_range[1])
-        return (np.arange(len(self.vocab)) + np.where(is_moved, semitones, 0)).astype(self.dtype)
-
-    def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
-        """By `permutation`."""
-        pitch = self._pitch_of[tokens]
-        moved = pitch[pitch >= 0] + semitones
-        low, high = self.pitch_range
-        if len(moved) and not (low <= moved.min() and moved.max() <= high):
-            raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
-        return self.permutation(semitones)[tokens]
 
 
 # The vocabulary, in the order of MidiTok's

@@ -1,0 +1,169 @@
+"""Every scheme of MidiTok by its name, through MidiTok itself.
+
+Slow, and the reference of the schemes that this project encodes by itself: `scheme` is the name of MidiTok's class,
+`config` takes options of its `TokenizerConfig`. All pitched notes of a performance are one piano part. Schemes whose
+tokens have several parts (CPWord, Octuple, MuMIDI) give rows of ids, one for each of their vocabularies.
+"""
+
+import importlib.metadata
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from pianogen.errors import SettingsError
+from pianogen.lake import digest
+from pianogen.midi.columns import NoteColumns
+from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER
+from pianogen.tokenizers.base import ATTRIBUTES, EOS_ID, PAD_ID, SPECIAL_TOKENS, PieceTokenizer
+
+SCHEMES = ("BEAT", "CPWord", "MIDILike", "MMM", "MuMIDI", "Octuple", "PerTok", "REMI", "Structured", "TSD")
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "MMM": {"base_tokenizer": "TSD"},
+    "PerTok": {
+        "ticks_per_quarter": 320,
+        "use_microtiming": True,
+        "max_microtiming_shift": 0.125,
+        "num_microtiming_bins": 30,
+    },
+}
+"""Additional parameters that a scheme cannot do without."""
+_CARRIED = {"velocity": "use_velocities", "pedal": "use_sustain_pedals", "tempo": "use_tempos",
+            "metre": "use_time_signatures"}  # fmt: skip
+
+
+class MidiTokScheme(PieceTokenizer):
+    """A tokenizer of MidiTok.
+
+    Args:
+        scheme: one of SCHEMES.
+        config: keywords of `miditok.TokenizerConfig`, those of `additional_params` among them; what is not named is as
+            it comes, but that special tokens are PAD, BOS and EOS and that one piano has no programs.
+    """
+
+    name = "miditok"
+
+    def __init__(self, *, scheme: str = "REMI", config: Mapping[str, Any] | None = None) -> None:
+        if scheme not in SCHEMES:
+            raise SettingsError(f"tokenizer miditok: scheme must be one of {', '.join(SCHEMES)}, found {scheme!r}")
+        self.options = {"scheme": scheme, "config": dict(config or {})}
+        self.miditok = _make(scheme, self.options["config"])
+        said = self.miditok.config
+        self.pitch_range = (int(said.pitch_range[0]), int(said.pitch_range[1]))
+        vocabs = self.miditok.vocab if self.miditok.is_multi_voc else [self.miditok.vocab]
+        self.vocabs = tuple(tuple(sorted(vocab, key=vocab.get)) for vocab in vocabs)
+        """Of each part of a token."""
+        self.width = len(self.vocabs)
+        self.vocab = self.vocabs[0] if self.width == 1 else ()
+        assert all(vocab[: len(SPECIAL_TOKENS)] == SPECIAL_TOKENS for vocab in self.vocabs)
+        left_out = {name for name, option in _CARRIED.items() if not getattr(said, option)}
+        self.carries = frozenset(ATTRIBUTES) - left_out
+
+    @cached_property
+    def version(self) -> str:
+        """Of this module, the options, the vocabularies and MidiTok."""
+        packages = [importlib.metadata.version(name) for name in ("miditok", "symusic")]
+        return digest(super().version, self.vocabs, packages)[:16]
+
+    def encode(self, notes: NoteColumns) -> np.ndarray:
+        """Ids without BOS and EOS; of schemes whose tokens have parts a row for each token."""
+        low, high = self.pitch_range
+        known = np.array([tuple(row) in self.miditok.time_signatures for row in notes.metres[:, 1:].tolist()], bool)
+        notes = replace(
+            notes.take((notes.pitch >= low) & (notes.pitch <= high)),
+            # What some schemes fail on, and the others change in this way themselves.
+            duration_tick=np.maximum(notes.duration_tick, 1)[(notes.pitch >= low) & (notes.pitch <= high)],
+            metres=notes.metres[known],
+        )
+        shape = (0,) if self.width == 1 else (0, self.width)
+        if not len(notes):
+            return np.empty(shape, self.dtype)
+        sequences = self.miditok.encode(_score(notes))
+        ids = (sequences[0] if isinstance(sequences, list) else sequences).ids
+        if self.width == 1:
+            return np.asarray(ids, self.dtype)
+        # MuMIDI's tokens have fewer parts where they tell no note.
+        rows = [[*row, *[PAD_ID] * (self.width - len(row))] for row in ids]
+        return np.asarray(rows, self.dtype).reshape(-1, self.width)
+
+    def decode(self, tokens: np.ndarray) -> NoteColumns:
+        """Music on the scheme's own grid."""
+        first = tokens if self.width == 1 else tokens[:, 0]
+        ids = np.asarray(tokens)[first > EOS_ID].tolist()
+        if self.options["scheme"] == "MuMIDI":
+            ids = [row[: 1 + max(k for k, part in enumerate(row) if part)] for row in ids]
+        if not ids:
+            return _music([], [], [], [], self.miditok.time_division)
+        score = self.miditok.decode(ids if self.miditok.one_token_stream else [ids])
+        notes = [(n.time, n.pitch, n.duration, n.velocity) for track in score.tracks for n in track.notes]
+        presses = [(p.time, p.time + p.duration) for track in score.tracks for p in track.pedals]
+        tempos = [(t.time, t.mspq) for t in score.tempos]
+        metres = [(t.time, t.numerator, t.denominator) for t in score.time_signatures]
+        return _music(notes, presses, tempos, metres, score.ticks_per_quarter)
+
+
+def _music(notes: list, presses: list, tempos: list, metres: list, ticks_per_quarter: int) -> NoteColumns:
+    onset, pitch, duration, velocity = np.array(notes, np.int64).reshape(-1, 4).T
+    return NoteColumns(
+        pitch=pitch.astype(np.uint8),
+        velocity=velocity.astype(np.uint8),
+        onset_tick=onset.astype(np.int32),
+        duration_tick=duration.astype(np.int32),
+        ticks_per_quarter=ticks_per_quarter,
+        press_tick=np.array(presses, np.int32).reshape(-1, 2),
+        tempos=np.array(tempos, np.int32).reshape(-1, 2),
+        metres=np.array(metres, np.int32).reshape(-1, 3),
+    ).sorted()
+
+
+def _make(scheme: str, config: Mapping[str, Any]) -> Any:
+    import miditok
+
+    options: dict[str, Any] = {
+        "special_tokens": ["PAD", "BOS", "EOS"],
+        "use_pitchdrum_tokens": False,
+        **DEFAULTS.get(scheme, {}),
+        **config,
+    }
+    if "beat_res" in options:
+        options["beat_res"] = _beat_res(options["beat_res"])
+    try:
+        return getattr(miditok, scheme)(miditok.TokenizerConfig(**options))
+    except Exception as error:  # MidiTok raises what it likes
+        raise SettingsError(f"tokenizer miditok: {scheme} refuses {dict(config)}: {error!r}") from None
+
+
+def _beat_res(given: Any) -> dict[tuple[int, int], int]:
+    """Positions in a beat: a mapping of `first-end` beats, as a settings file can write it, to their number."""
+    try:
+        return {tuple(map(int, str(beats).split("-"))): int(steps) for beats, steps in dict(given).items()}  # pyright: ignore[reportReturnType]
+    except (ValueError, TypeError):
+        raise SettingsError(
+            f"tokenizer miditok: beat_res must be like {{'0-4': 8, '4-12': 4}}, found {given!r}"
+        ) from None
+
+
+def _score(notes: NoteColumns) -> Any:
+    """The music as symusic has it, one piano track."""
+    from symusic import Note, Pedal, Score, Tempo, TimeSignature, Track
+
+    score: Any = Score(notes.ticks_per_quarter)
+    track: Any = Track(program=0, is_drum=False)
+    track.notes = Note.from_numpy(
+        time=notes.onset_tick.astype(np.int32),
+        duration=notes.duration_tick.astype(np.int32),
+        pitch=notes.pitch.astype(np.int8),
+        velocity=notes.velocity.astype(np.int8),
+        ttype="tick",
+    )
+    for down, up in notes.press_tick.tolist():
+        track.pedals.append(Pedal(down, up - down))
+    score.tracks.append(track)
+    # MuMIDI asks for one; the others assume it themselves.
+    for tick, usec in notes.tempos.tolist() or [(0, DEFAULT_MICROSECONDS_PER_QUARTER)]:
+        score.tempos.append(Tempo(tick, mspq=usec))
+    for row in notes.metres.tolist():
+        score.time_signatures.append(TimeSignature(*row))
+    return score

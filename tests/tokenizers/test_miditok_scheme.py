@@ -1,0 +1,85 @@
+"""MidiTok's schemes by name: every one of them takes any music and gives it back as far as it carries it."""
+
+import miditok
+import numpy as np
+import pytest
+from builders import notes
+from hypothesis import given, settings
+from miditok_reference import reference_ids
+from music import any_music, rows_of
+
+from pianogen.errors import SettingsError
+from pianogen.midi.blocks import music_block
+from pianogen.tokenizers.base import EOS_ID, make_tokenizer
+from pianogen.tokenizers.miditok_scheme import SCHEMES, MidiTokScheme
+
+CODERS = {scheme: MidiTokScheme(scheme=scheme) for scheme in SCHEMES}
+
+
+def test_every_scheme_that_miditok_offers_is_known():
+    offered = {
+        name
+        for name, kind in vars(miditok).items()
+        if isinstance(kind, type) and issubclass(kind, miditok.MusicTokenizer) and kind is not miditok.MusicTokenizer
+    }
+    assert offered == set(SCHEMES)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@settings(max_examples=12, deadline=None)
+@given(music=any_music(most=12))
+def test_every_scheme_takes_any_music(scheme, music):
+    coder = CODERS[scheme]
+    tokens = coder.encode(music)
+    assert tokens.dtype == coder.dtype
+    assert tokens.shape[1:] == (() if coder.width == 1 else (coder.width,))
+    back = coder.decode(tokens)
+    assert set(back.pitch.tolist()) <= {p for p in music.pitch.tolist() if 21 <= p <= coder.pitch_range[1]}
+
+
+@pytest.mark.parametrize("scheme", [scheme for scheme in SCHEMES if scheme != "PerTok"])
+def test_a_melody_comes_back_as_it_was(scheme):
+    melody = notes((0, 60, 1), (1, 62, 1), (2, 64, 0.5), (2.5, 65, 1.5), velocity=79)
+    back = CODERS[scheme].decode(CODERS[scheme].encode(melody))
+    quarter = back.ticks_per_quarter
+    found = [(row[0] / quarter, row[1], row[2] / quarter) for row in rows_of(back)]
+    assert found == [(0, 60, 1), (1, 62, 1), (2, 64, 0.5), (2.5, 65, 1.5)]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_ids_begin_after_the_special_ones_and_these_are_passed_over(scheme):
+    coder = CODERS[scheme]
+    tokens = coder.encode(notes((0, 60, 1), (1, 62, 1)))
+    ids = tokens if coder.width == 1 else tokens[:, 0]
+    assert ids.min() > EOS_ID
+    special = np.broadcast_to(np.arange(3).reshape(-1, *[1] * (tokens.ndim - 1)), (3, *tokens.shape[1:]))
+    wrapped = np.concatenate((special[1:2], tokens, special[2:], special[:1]))
+    assert rows_of(coder.decode(wrapped)) == rows_of(coder.decode(tokens))
+
+
+def test_real_music_has_the_ids_that_miditok_gives_it(real_music):
+    coder = MidiTokScheme(scheme="REMI", config={"use_tempos": True, "beat_res": {"0-4": 12, "4-8": 6}})
+    reference = miditok.REMI(
+        miditok.TokenizerConfig(
+            use_tempos=True,
+            beat_res={(0, 4): 12, (4, 8): 6},
+            special_tokens=["PAD", "BOS", "EOS"],
+            use_pitchdrum_tokens=False,
+        )
+    )
+    path, music = min(real_music.items(), key=lambda item: len(item[1]))
+    assert coder.encode(music).tolist() == reference_ids(reference, music), path
+    assert np.array_equal(coder.encode_block(music_block([music, music]))[1], coder.encode(music))
+
+
+@pytest.mark.parametrize(
+    "options, says",
+    [
+        ({"scheme": "Remi"}, "scheme must be one of BEAT, CPWord, .*, found 'Remi'"),
+        ({"scheme": "REMI", "config": {"pitch_range": (0, 200)}}, "REMI refuses .*pitch_range"),
+        ({"scheme": "REMI", "config": {"beat_res": 8}}, "beat_res must be like .*, found 8"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options, says):
+    with pytest.raises(SettingsError, match=says):
+        make_tokenizer({"name": "miditok", **options})
