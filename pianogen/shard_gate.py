@@ -25,6 +25,7 @@ from pianogen.reading import STAGE as INGEST
 from pianogen.settings import Settings, SplitPolicy
 from pianogen.tables import SCHEMAS
 from pianogen.tokenizers.base import Tokenizer, make_tokenizer
+from pianogen.tokenizers.lists import tokens_of
 
 CONFIG = PairConfig(relations=RelationConfig(min_score=0.15, min_score_when_matched=0.1, min_matched=0.65))
 STAGE = Stage(
@@ -114,7 +115,7 @@ def _different(table: pa.Table, coder: Tokenizer) -> list[tuple[str, int, np.nda
     first: dict[str, tuple[int, np.ndarray]] = {}
     columns = (table["performance_id"].to_pylist(), table["semitones"].to_pylist(), table["token_ids"])
     for number, (performance_id, semitones, ids) in enumerate(zip(*columns, strict=True)):
-        tokens = ids.values.to_numpy()
+        tokens = tokens_of(ids.values)
         if performance_id in first and _is_transposition(*first[performance_id], tokens, semitones, coder):
             continue
         first.setdefault(performance_id, (semitones, tokens))

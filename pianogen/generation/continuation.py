@@ -227,7 +227,7 @@ def prompt_tokens(tokenizer: Tokenizer, prompt: Prompt) -> np.ndarray:
 def _saved_tokenizer(folder: Path) -> Tokenizer:
     path = folder / "tokenizer_settings.json"
     settings = json.loads(path.read_text(encoding="utf-8"))
-    tokenizer = make_tokenizer({k: v for k, v in settings.items() if k not in ("version", "vocab_size")})
+    tokenizer = make_tokenizer({k: v for k, v in settings.items() if k not in ("version", "num_ids")})
     if tokenizer.version != settings["version"]:
         raise ShardError(f"{path}: the model was trained with another version of the tokenizer; train it again")
     return tokenizer

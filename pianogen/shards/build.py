@@ -14,13 +14,14 @@ from pianogen.augment import AugmentConfig
 from pianogen.errors import ContaminationError, SettingsError, ShardError
 from pianogen.lake import Lake, Manifest, digest
 from pianogen.licences import recorded_licences
-from pianogen.midi.blocks import READS, read_music
 from pianogen.settings import Settings
 from pianogen.shard_gate import leaks_in_shards
-from pianogen.shards.files import FILE_NAME, SPLITS, STAGE, as_lists, read_shard, sequence_schema
+from pianogen.shards.files import FILE_NAME, SPLITS, STAGE, read_block_music, read_shard, sequence_schema
+from pianogen.shards.learning import learned_settings
 from pianogen.shards.rows import transposed_sequences
 from pianogen.splits import policy_of
 from pianogen.tokenizers.base import make_tokenizer
+from pianogen.tokenizers.lists import as_lists
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +67,10 @@ def build_shards(
             f"dataset {absent[0]!r} is not in the lake, which has {', '.join(there) or 'none'}; ingest it"
         )
     certificate = contamination.require_clean(lake)
-    tasks = _tasks(lake, tokenizer, augment, datasets)
+    members = _members(lake, datasets)
+    train = [(block, chosen) for split, block, chosen in members if split == "train"]
+    tokenizer = learned_settings(lake, tokenizer, train, augment)
+    tasks = _tasks(lake, tokenizer, augment, members)
     todo = [task for task in tasks if not lake.has_block(STAGE.name, task.key)]
     parallel.map_blocks(_write_shard, todo, settings, progress)
     shards = [_describe(lake, number, task) for number, task in enumerate(tasks)]
@@ -89,7 +93,7 @@ def build_shards(
         "split_version": lake.require("splits").version,
         "split_certificate": certificate,
         "certificate": shard_certificate,
-        "tokenizer": {**dict(tokenizer), "version": coder.version, "vocab_size": len(coder.vocab)},
+        "tokenizer": {**dict(tokenizer), "version": coder.version, "num_ids": len(coder.vocab)},
         "augmentation": {**asdict(augment), "semitones": list(augment.semitones)},
         "counts": counts,
         "shards": shards,
@@ -135,47 +139,52 @@ def _dataset_versions(lake: Lake, datasets: Sequence[str] | None) -> dict[str, s
     }
 
 
-def _tasks(lake: Lake, tokenizer: Mapping, augment: AugmentConfig, datasets: Sequence[str] | None) -> list[_ShardTask]:
+def _members(lake: Lake, datasets: Sequence[str] | None) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Split, ingest block and performances, sorted, of each shard to be."""
     split_of = dict(zip(*lake.read("splits", ["performance_id", "split"]).to_pydict().values(), strict=True))
-    tokenizer_version = make_tokenizer(tokenizer).version
-    tasks = []
+    found = []
     for manifest in lake.manifests("ingest"):
         if datasets is not None and manifest.partition not in datasets:
             continue
         for block in manifest.blocks:
-            members = lake.read_block("ingest", block, "performances")["performance_id"].to_pylist()
+            members = lake.read_block("ingest", block, "performances", ["performance_id"])["performance_id"].to_pylist()
             if unplaced := [p for p in members if p not in split_of]:
                 raise ContaminationError(
                     f"{len(unplaced)} performances of {manifest.partition} have no split (the first: {unplaced[0]}); "
                     "find duplicate pairs, clusters and splits again (`pianogen dedupe`)"
                 )
             for split in SPLITS:
-                chosen = tuple(sorted(p for p in members if split_of[p] == split))
-                if not chosen:
-                    continue
-                used = augment if split == "train" else AugmentConfig(semitones=(0,))
-                key = STAGE.key(inputs=[block, chosen], settings=[tokenizer_version, asdict(used)])
-                tasks.append(
-                    _ShardTask(
-                        lake=lake.root,
-                        ingest_block=block,
-                        performance_ids=chosen,
-                        split=split,
-                        tokenizer=dict(tokenizer),
-                        augment=used,
-                        key=key,
-                    )
-                )
+                if chosen := tuple(sorted(p for p in members if split_of[p] == split)):
+                    found.append((split, block, chosen))
+    return found
+
+
+def _tasks(
+    lake: Lake, tokenizer: Mapping, augment: AugmentConfig, members: Sequence[tuple[str, str, tuple[str, ...]]]
+) -> list[_ShardTask]:
+    version = make_tokenizer(tokenizer).version
+    tasks = []
+    for split, block, chosen in members:
+        used = augment if split == "train" else AugmentConfig(semitones=(0,))
+        tasks.append(
+            _ShardTask(
+                lake=lake.root,
+                ingest_block=block,
+                performance_ids=chosen,
+                split=split,
+                tokenizer=dict(tokenizer),
+                augment=used,
+                key=STAGE.key(inputs=[block, chosen], settings=[version, asdict(used)]),
+            )
+        )
     return sorted(tasks, key=lambda task: (SPLITS.index(task.split), task.key))
 
 
 def _write_shard(task: _ShardTask) -> None:
     lake = Lake(task.lake)
     coder = make_tokenizer(task.tokenizer)
-    tables = {name: lake.read_block("ingest", task.ingest_block, name, columns) for name, columns in READS.items()}
-    number = {name: i for i, name in enumerate(tables["performances"]["performance_id"].to_pylist())}
     # The keys of a shard are sorted, and so are its rows.
-    music = read_music(tables).take(np.array([number[name] for name in task.performance_ids], np.int64))
+    music = read_block_music(lake, task.ingest_block, task.performance_ids)
     performance, semitones, tokens = transposed_sequences(coder, music, task.augment)
     num_notes = np.diff(music.note_edges)[performance].astype(np.int32)
     names = pa.array(task.performance_ids, pa.string())

@@ -1,19 +1,22 @@
 """A shard on disk: its schema, its file, and how it is read."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from pianogen.errors import ShardError
-from pianogen.lake import Stage
-from pianogen.tokenizers.base import TokenBlock, Tokenizer
+from pianogen.lake import Lake, Stage
+from pianogen.midi.blocks import READS, MusicBlock, read_music
+from pianogen.tokenizers.base import Tokenizer
 
 STAGE = Stage(
     name="shards",
     modules=(
         "pianogen.shards.build",
         "pianogen.shards.files",
+        "pianogen.shards.learning",
         "pianogen.shards.rows",
         "pianogen.augment",
         "pianogen.midi.blocks",
@@ -39,14 +42,6 @@ def sequence_schema(coder: Tokenizer) -> pa.Schema:
     )
 
 
-def as_lists(tokens: TokenBlock) -> pa.Array:
-    """Sequences as an Arrow column, without a copy."""
-    values = pa.array(tokens.values.reshape(-1))
-    if tokens.values.ndim == 2:
-        values = pa.FixedSizeListArray.from_arrays(values, tokens.values.shape[1])
-    return pa.ListArray.from_arrays(pa.array(tokens.edges.astype(np.int32)), values)
-
-
 FILE_NAME = "sequences.arrow"
 
 
@@ -62,3 +57,10 @@ def read_shard(path: Path) -> pa.Table:
         raise ShardError(
             f"{path}: not a readable shard ({error}); delete its folder and build the shards again"
         ) from None
+
+
+def read_block_music(lake: Lake, ingest_block: str, performance_ids: Sequence[str]) -> MusicBlock:
+    """Music of some performances of one block of the ingest, in this order."""
+    tables = {name: lake.read_block("ingest", ingest_block, name, columns) for name, columns in READS.items()}
+    number = {name: i for i, name in enumerate(tables["performances"]["performance_id"].to_pylist())}
+    return read_music(tables).take(np.array([number[name] for name in performance_ids], np.int64))

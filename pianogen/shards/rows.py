@@ -8,7 +8,7 @@ import numpy as np
 
 from pianogen.augment import AugmentConfig, transpositions_within
 from pianogen.midi.blocks import MusicBlock
-from pianogen.tokenizers.base import BOS_ID, EOS_ID, TokenBlock, Tokenizer
+from pianogen.tokenizers.base import BOS_ID, EOS_ID, ShiftedTokenizer, TokenBlock, Tokenizer
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
@@ -25,11 +25,14 @@ def transposed_sequences(
         Number of the performance and semitones of each sequence, by performance, then ascending, shape
         (num_sequences,), and the sequences, each between BOS and EOS where tokens are ids.
     """
-    wanted = [_semitones(music, i, augment, coder.pitch_range) for i in range(len(music))]
-    performance = np.repeat(np.arange(len(music)), [len(one) for one in wanted])
-    semitones = np.array([s for one in wanted for s in one], np.int8)
+    performance, semitones = _copies(coder, music, augment)
     if coder.width > 1:
-        return performance, semitones, _encoded_again(coder, music, performance, semitones)
+        return performance, semitones, coder.encode_block(_moved(coder, music, performance, semitones))
+    if isinstance(coder, ShiftedTokenizer):
+        tokens = coder.encode_block(music)
+        ids = np.flatnonzero(coder.pitch_of_id >= 0)
+        values, edges = _shifted(tokens.values, tokens.edges, performance, semitones, ids[0], ids[-1])
+        return performance, semitones, TokenBlock(values, edges)
     tables = {s: coder.permutation(int(s)) for s in sorted(set(semitones.tolist()))}
     if all(table is not None for table in tables.values()):
         tokens = coder.encode_block(music)
@@ -37,12 +40,24 @@ def transposed_sequences(
         row = np.searchsorted(np.array(list(tables), np.int64), semitones)
         values, edges = _joined(tokens.values, tokens.edges, performance, row, rows)
     else:
-        tokens = _encoded_again(coder, music, performance, semitones)
+        tokens = coder.encode_block(_moved(coder, music, performance, semitones))
         same = np.arange(len(coder.vocab), dtype=coder.dtype)[None]
         values, edges = _joined(
             tokens.values, tokens.edges, np.arange(len(tokens)), np.zeros(len(tokens), np.int64), same
         )
     return performance, semitones, TokenBlock(values, edges)
+
+
+def transposed_music(coder: Tokenizer, music: MusicBlock, augment: AugmentConfig) -> MusicBlock:
+    """The music of the same sequences."""
+    return _moved(coder, music, *_copies(coder, music, augment))
+
+
+def _copies(coder: Tokenizer, music: MusicBlock, augment: AugmentConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Number of the performance and semitones of each sequence."""
+    wanted = [_semitones(music, i, augment, coder.pitch_range) for i in range(len(music))]
+    performance = np.repeat(np.arange(len(music)), [len(one) for one in wanted])
+    return performance, np.array([s for one in wanted for s in one], np.int8)
 
 
 def _semitones(music: MusicBlock, i: int, augment: AugmentConfig, pitch_range: tuple[int, int]) -> Sequence[int]:
@@ -51,13 +66,13 @@ def _semitones(music: MusicBlock, i: int, augment: AugmentConfig, pitch_range: t
     return transpositions_within(pitch[(pitch >= low) & (pitch <= high)], augment, pitch_range)
 
 
-def _encoded_again(coder: Tokenizer, music: MusicBlock, performance: np.ndarray, semitones: np.ndarray) -> TokenBlock:
-    """Tokens of each performance moved by so many semitones, encoded one by one."""
+def _moved(coder: Tokenizer, music: MusicBlock, performance: np.ndarray, semitones: np.ndarray) -> MusicBlock:
+    """Each performance moved by so many semitones; pitches that have no token stay where they are."""
     moved = music.take(performance)
     low, high = coder.pitch_range
     pitch = moved.pitch.astype(np.int16)
     up = np.where((pitch >= low) & (pitch <= high), np.repeat(semitones, np.diff(moved.note_edges)), 0)
-    return coder.encode_block(replace(moved, pitch=(pitch + up).astype(np.uint8)))
+    return replace(moved, pitch=(pitch + up).astype(np.uint8))
 
 
 @njit
@@ -77,4 +92,28 @@ def _joined(
             at += 1
             out[at] = table[values[n]]
         out[at + 1] = EOS_ID
+    return out, new_edges
+
+
+@njit
+def _shifted(
+    values: np.ndarray, edges: np.ndarray, performance: np.ndarray, semitones: np.ndarray, first: int, last: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `_joined`, where ids from first to last are those of pitches, and become others by adding to them."""
+    new_edges = np.zeros(len(performance) + 1, np.int64)
+    for k in range(len(performance)):
+        i = performance[k]
+        new_edges[k + 1] = new_edges[k] + edges[i + 1] - edges[i] + 2
+    out = np.empty(new_edges[-1], values.dtype)
+    low, width = values.dtype.type(first), values.dtype.type(last - first)
+    zero = values.dtype.type(0)
+    for k in range(len(performance)):
+        i, at = performance[k], new_edges[k]
+        source, target = values[edges[i] : edges[i + 1]], out[at + 1 : new_edges[k + 1] - 1]
+        up = values.dtype.type(semitones[k])
+        # Of unsigned numbers, what is below the first is beyond the last: one comparison, eight ids at once.
+        for n in range(len(source)):
+            token = source[n]
+            target[n] = token + (up if values.dtype.type(token - low) <= width else zero)
+        out[at], out[new_edges[k + 1] - 1] = BOS_ID, EOS_ID
     return out, new_edges

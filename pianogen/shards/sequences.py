@@ -11,6 +11,7 @@ from pianogen.errors import ShardError
 from pianogen.lake import Lake
 from pianogen.shards.files import FILE_NAME, STAGE, read_shard, sequence_schema
 from pianogen.tokenizers.base import make_tokenizer
+from pianogen.tokenizers.lists import tokens_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Sequences:
         return len(self._starts)
 
     def __getitem__(self, i: int) -> np.ndarray:
-        """Token ids with BOS and EOS, uint16, shape (num_tokens,), without a copy."""
+        """Tokens of the scheme's type, ids with BOS and EOS, shape (num_tokens,) or (num_tokens, width); no copy."""
         shard, start, end = self._starts[i]
         return self._values[shard][start:end]
 
@@ -50,7 +51,7 @@ class ShardSet:
         self.info = self.manifest.info
         self.version = self.manifest.version
         self.tokenizer = make_tokenizer(
-            {k: v for k, v in self.info["tokenizer"].items() if k not in ("version", "vocab_size")}
+            {k: v for k, v in self.info["tokenizer"].items() if k not in ("version", "num_ids")}
         )
         if self.tokenizer.version != self.info["tokenizer"]["version"]:
             raise ShardError(f"shards of {name!r} were made by another version of the tokenizer; build them again")
@@ -72,7 +73,7 @@ class ShardSet:
             performance_ids=tuple(joined["performance_id"].to_pylist()),
             semitones=joined["semitones"].to_numpy(),
             num_notes=joined["num_notes"].to_numpy(),
-            _values=tuple(column.values.to_numpy() for column in columns),
+            _values=tuple(tokens_of(column.values) for column in columns),
             _starts=tuple(starts),
         )
 

@@ -12,9 +12,8 @@ options of the experiment's file as keywords and offers what `Tokenizer` says; `
 import importlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,13 +58,20 @@ class Tokenizer(Protocol):
     """Empty where tokens are no ids."""
     width: int
     """Numbers of a token; 1 where it is an id."""
-    dtype: np.dtype
-    """Of encoded tokens: of ids the smallest that holds the vocabulary."""
     pitch_range: tuple[int, int]
     """Lowest and highest pitch that can be encoded, both included; other notes are left out."""
     carries: frozenset[str]
     """Those of ATTRIBUTES that tokens say something of."""
-    version: str
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of encoded tokens: of ids the smallest that holds the vocabulary."""
+        ...
+
+    @property
+    def version(self) -> str:
+        """Another one where the same notes could get other tokens."""
+        ...
 
     def encode(self, notes: NoteColumns) -> np.ndarray:
         """Tokens without BOS and EOS, shape (num_tokens,) or (num_tokens, width)."""
@@ -110,15 +116,21 @@ class _Described(ABC):
     carries: frozenset[str]
     code: tuple[str, ...] = ()
     """Modules beside the classes' own that decide which tokens the same notes get."""
+    _version: str | None = None
 
     @property
     def dtype(self) -> np.dtype:
         """Of encoded tokens: the smallest that holds the vocabulary."""
         return np.dtype(np.uint16 if len(self.vocab) <= 2**16 else np.uint32)
 
-    @cached_property
+    @property
     def version(self) -> str:
         """Hash of the scheme's code, options and vocabulary."""
+        if self._version is None:
+            self._version = self._hashed()
+        return self._version
+
+    def _hashed(self) -> str:
         own = [kind.__module__ for kind in type(self).__mro__ if issubclass(kind, _Described)]
         code = code_version((*dict.fromkeys([*own, *self.code]),), ("numpy",))
         return digest(self.name, self.options, self.vocab, code)[:16]
@@ -156,7 +168,7 @@ class ShiftedTokenizer(BlockTokenizer):
     """A scheme whose ids of pitches follow each other as pitches do, so that notes are moved by adding to ids."""
 
     pitch_of_id: np.ndarray
-    """MIDI number of each id of the vocabulary, -1 of those without, shape (len(vocab),)."""
+    """MIDI number of each id of the vocabulary, -1 of those without; ids with one are neighbours."""
 
     def permutation(self, semitones: int) -> np.ndarray:
         """See `Tokenizer`."""
@@ -173,6 +185,19 @@ class ShiftedTokenizer(BlockTokenizer):
         if len(moved) and not (low <= moved.min() and moved.max() <= high):
             raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
         return self.permutation(semitones)[tokens]
+
+
+class LearnedTokenizer(BlockTokenizer):
+    """A scheme whose vocabulary is learned from music; of shards it is that of train alone."""
+
+    @property
+    @abstractmethod
+    def is_learned(self) -> bool:
+        """Whether it was, or need not be."""
+
+    @abstractmethod
+    def learned_from(self, music: Iterable[MusicBlock]) -> "LearnedTokenizer":
+        """The same scheme with the vocabulary of this music, and of nothing else; the same music gives the same one."""
 
 
 class PieceTokenizer(_Described):
@@ -215,6 +240,10 @@ KNOWN = {
     "midi_like": "pianogen.tokenizers.midi_like:MidiLike",
     "craykh": "pianogen.tokenizers.craykh:Craykh",
     "jsb": "pianogen.tokenizers.jsb:Jsb",
+    "performance": "pianogen.tokenizers.performance:Performance",
+    "continuous": "pianogen.tokenizers.continuous:Continuous",
+    "note_chord": "pianogen.tokenizers.note_chord:NoteChord",
+    "subwords": "pianogen.tokenizers.subwords:Subwords",
     "miditok": "pianogen.tokenizers.miditok_scheme:MidiTokScheme",
 }
 """The schemes of this package, by name: module and class."""
@@ -259,7 +288,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
         version = settings.pop("version")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(f"{path}: no saved tokenizer: {error}") from None
     tokenizer = make_tokenizer(settings)
     if tokenizer.version != version:

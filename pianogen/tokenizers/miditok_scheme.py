@@ -8,7 +8,6 @@ tokens have several parts (CPWord, Octuple, MuMIDI) give rows of ids, one for ea
 import importlib.metadata
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -61,11 +60,9 @@ class MidiTokScheme(PieceTokenizer):
         left_out = {name for name, option in _CARRIED.items() if not getattr(said, option)}
         self.carries = frozenset(ATTRIBUTES) - left_out
 
-    @cached_property
-    def version(self) -> str:
-        """Of this module, the options, the vocabularies and MidiTok."""
+    def _hashed(self) -> str:
         packages = [importlib.metadata.version(name) for name in ("miditok", "symusic")]
-        return digest(super().version, self.vocabs, packages)[:16]
+        return digest(super()._hashed(), self.vocabs, packages)[:16]
 
     def encode(self, notes: NoteColumns) -> np.ndarray:
         """Ids without BOS and EOS; of schemes whose tokens have parts a row for each token."""

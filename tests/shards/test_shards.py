@@ -116,7 +116,7 @@ def test_counts_in_the_manifest_are_those_of_the_files(lake):
     counts = manifest.info["counts"]
     assert {(split, name): n for split in SPLITS for name, n in counts[split].items()} == totals
     assert sum(counts[split]["num_performances"] for split in SPLITS) == 400
-    assert shard_set.info["tokenizer"]["vocab_size"] == len(shard_set.tokenizer.vocab)
+    assert shard_set.info["tokenizer"]["num_ids"] == len(shard_set.tokenizer.vocab)
     assert shard_set.info["split_version"] == lake.require("splits").version
     assert shard_set.info["dataset_versions"] == {"mine": lake.require("ingest", "mine").info["dataset_version"]}
 

@@ -1,0 +1,140 @@
+"""Notes a second of every tokenizer, beside MidiTok's in the same run, on real files.
+
+    python -m benchmarks.tokenizers                 the files in ../shared/data
+    python -m benchmarks.tokenizers FOLDER          the MIDI files below FOLDER
+    python -m benchmarks.tokenizers --every 1       MidiTok on every file, not on one in ten
+
+Ours encode and decode all files as one block of the lake, with one core: the best of three. MidiTok gets the same notes
+as scores of symusic, made beforehand, with the same options, one file in so many; its seconds are scaled by notes. Ids
+of the files that it encodes are compared, one for one. Twelve transpositions are those of training music.
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.corpus import DEFAULT, accepted_files, load
+from pianogen.augment import AugmentConfig
+from pianogen.errors import PianogenError
+from pianogen.midi.blocks import MusicBlock, music_block
+from pianogen.midi.columns import NoteColumns, music_of_tables
+from pianogen.reading import parse_file
+from pianogen.shards.rows import transposed_sequences
+from pianogen.tokenizers.base import KNOWN, Tokenizer, make_tokenizer
+
+ALL = {"metres": True, "tempos": True, "pedal": True, "rests": True}
+OURS: dict[str, dict[str, Any]] = {
+    "remi": {"name": "remi"},
+    "remi, all options": {"name": "remi", **ALL},
+    "tsd": {"name": "tsd"},
+    "tsd, all options": {"name": "tsd", **ALL},
+    "midi_like": {"name": "midi_like"},
+    "midi_like, all options": {"name": "midi_like", **ALL},
+    "craykh": {"name": "craykh"},
+    "jsb": {"name": "jsb"},
+    "continuous": {"name": "continuous"},
+    "performance": {"name": "performance"},
+}
+
+
+def read_files(folder: Path) -> list[NoteColumns]:
+    found = []
+    for path in accepted_files(folder)[0]:
+        try:
+            parsed = parse_file(path)
+        except PianogenError:
+            continue
+        found.append(music_of_tables(parsed.tables, parsed.ticks_per_quarter))
+    return found
+
+
+def best_of_three(call: Callable[[], Any]) -> float:
+    """Seconds of the fastest of three calls, after one that compiles."""
+    call()
+    took = []
+    for _ in range(3):
+        start = time.perf_counter()
+        call()
+        took.append(time.perf_counter() - start)
+    return min(took)
+
+
+def time_miditok(coder: Any, music: list[NoteColumns], every: int) -> tuple[float, float, int, int]:
+    """Notes a second encoded and decoded, how many files were compared, and how many of them have other ids."""
+    from tests.tokenizers.miditok_reference import reference_of, score_of
+
+    reference = reference_of(coder)
+    num_notes = num_files = num_other = 0
+    encoding = decoding = 0.0
+    for columns in music[every // 2 :: every]:
+        score = score_of(columns)
+        start = time.perf_counter()
+        try:
+            sequences = reference.encode(score)
+        except Exception:  # MidiTok raises what it likes
+            num_other += 1
+            continue
+        middle = time.perf_counter()
+        ids = (sequences[0] if isinstance(sequences, list) else sequences).ids if sequences else []
+        begin = time.perf_counter()
+        reference.decode([ids])
+        decoding += time.perf_counter() - begin
+        encoding += middle - start
+        num_notes += len(columns)
+        num_files += 1
+        num_other += ids != coder.encode(columns).tolist()
+    return num_notes / encoding, num_notes / decoding, num_files, num_other
+
+
+def print_table(music: list[NoteColumns], block: MusicBlock, every: int) -> None:
+    num_notes = len(block.pitch)
+    print(f"{len(music):,} files, {num_notes:,} notes\n")
+    print(
+        "| tokenizer | tokens a note | encoded, notes/s | decoded, notes/s | 12 transpositions / 1 "
+        "| MidiTok: encoded | decoded | x MidiTok | decoded | files compared | other ids |"
+    )
+    print("|---|" + "---:|" * 10)
+    for title, settings in OURS.items():
+        if settings["name"] not in KNOWN:
+            continue
+        coder: Tokenizer = make_tokenizer(settings)
+        tokens = coder.encode_block(block)
+        encoded = num_notes / best_of_three(lambda coder=coder: coder.encode_block(block))
+        decoded = num_notes / best_of_three(lambda coder=coder, tokens=tokens: coder.decode_block(tokens))
+        one = best_of_three(lambda coder=coder: transposed_sequences(coder, block, AugmentConfig(semitones=(0,))))
+        twelve = best_of_three(lambda coder=coder: transposed_sequences(coder, block, AugmentConfig()))
+        cells = [
+            f"{len(tokens.values) / num_notes:.2f}", f"{encoded:,.0f}", f"{decoded:,.0f}", f"{twelve / one:.2f}",
+        ]  # fmt: skip
+        if settings["name"] in ("remi", "tsd", "midi_like"):
+            encoding, decoding, num_files, num_other = time_miditok(coder, music, every)
+            cells += [f"{encoding:,.0f}", f"{decoding:,.0f}", f"{encoded / encoding:.0f}", f"{decoded / decoding:.0f}"]
+            cells += [f"{num_files}", f"{num_other}"]
+        else:
+            cells += [""] * 6
+        print(f"| {title} | {' | '.join(cells)} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", help="MIDI files (default: ../shared/data)")
+    parser.add_argument("--every", type=int, default=10, help="MidiTok on one file in this many")
+    args = parser.parse_args()
+    folder = args.folder or DEFAULT
+    if not folder.is_dir():
+        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.tokenizers FOLDER")
+        sys.exit(1 if args.folder else 0)
+    print(f"load before: {load()}\n")
+    music = read_files(folder)
+    np.random.default_rng(6).shuffle(music)  # pyright: ignore[reportArgumentType]
+    print_table(music, music_block(music), args.every)
+    print(f"\nload after: {load()}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Vocabularies that are learned, from the training music of the shards alone."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pianogen.augment import AugmentConfig
+from pianogen.lake import Lake, Stage
+from pianogen.midi.blocks import MusicBlock
+from pianogen.shards.files import read_block_music
+from pianogen.shards.rows import transposed_music
+from pianogen.tokenizers.base import LearnedTokenizer, make_tokenizer
+
+STAGE = Stage(
+    name="vocabularies",
+    modules=("pianogen.shards.learning", "pianogen.shards.rows", "pianogen.augment", "pianogen.midi.blocks"),
+    packages=("numba", "numpy", "tokenizers"),
+    tables=(),
+)
+FILE_NAME = "tokenizer.json"
+SEED = 0
+
+
+def learned_settings(
+    lake: Lake, tokenizer: Mapping[str, Any], train: Sequence[tuple[str, tuple[str, ...]]], augment: AugmentConfig
+) -> dict[str, Any]:
+    """Settings of the tokenizer with what it had to learn; what needs no learning as it is.
+
+    Args:
+        lake: the music is read from it, and what was learned is kept there, so that it is learned once.
+        tokenizer: name and options.
+        train: keys of ingest blocks, each with the performances of it that are trained on.
+        augment: copies of the training music, which are learned from, too.
+    """
+    coder = make_tokenizer(tokenizer)
+    if not isinstance(coder, LearnedTokenizer) or coder.is_learned:
+        return dict(tokenizer)
+    ordered = sorted(train)
+    key = STAGE.key(inputs=ordered, settings=[coder.version, augment.semitones, SEED])
+    path: Path = lake.block_path(STAGE.name, key) / FILE_NAME
+    if not lake.has_block(STAGE.name, key):
+        # Where there is more music than is learned from, it is not that of the first datasets.
+        order = np.random.default_rng(SEED).permutation(len(ordered))
+        learned = coder.learned_from(_music(lake, coder, [ordered[i] for i in order], augment))
+        with lake.new_block(STAGE.name, key) as folder:
+            text = json.dumps({"name": tokenizer["name"], **learned.options}, indent=1)
+            (folder / FILE_NAME).write_text(text, encoding="utf-8")
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _music(
+    lake: Lake, coder: LearnedTokenizer, blocks: Sequence[tuple[str, tuple[str, ...]]], augment: AugmentConfig
+) -> Iterator[MusicBlock]:
+    for block, performance_ids in blocks:
+        yield transposed_music(coder, read_block_music(lake, block, performance_ids), augment)
