@@ -120,6 +120,49 @@ def music_block(music: Sequence[NoteColumns]) -> MusicBlock:
     )
 
 
+def steady_music(
+    ticks_per_quarter: int,
+    note_edges: np.ndarray,
+    *,
+    pitch: np.ndarray,
+    velocity: np.ndarray,
+    onset_tick: np.ndarray,
+    duration_tick: np.ndarray,
+    presses: tuple[np.ndarray, np.ndarray] | None = None,
+) -> MusicBlock:
+    """Notes at 120 quarters a minute in 4/4, as schemes without tempo decode them; columns as of `MusicBlock`.
+
+    Args:
+        ticks_per_quarter: of all performances.
+        note_edges: of the columns.
+        pitch: and the others, shape (num_notes,).
+        velocity: 1-127.
+        onset_tick: note-on.
+        duration_tick: to the note-off.
+        presses: edges and ticks of the sustain pedal's; none without.
+    """
+    num = len(note_edges) - 1
+    none = np.zeros(num + 1, np.int64)
+    press_edges, press_tick = presses or (none, np.empty((0, 2), np.int32))
+    seconds = tempo_map(none[:0], none[:0], ticks_per_quarter).seconds
+    return MusicBlock(
+        ticks_per_quarter=np.full(num, ticks_per_quarter, np.int32),
+        note_edges=note_edges,
+        pitch=pitch,
+        velocity=velocity,
+        onset_tick=onset_tick.astype(np.int32),
+        duration_tick=duration_tick.astype(np.int32),
+        onset_sec=seconds(onset_tick),
+        offset_sec=seconds(onset_tick.astype(np.int64) + duration_tick),
+        press_edges=press_edges,
+        press_tick=press_tick,
+        tempo_edges=none,
+        tempos=np.empty((0, 2), np.int32),
+        metre_edges=none,
+        metres=np.empty((0, 3), np.int32),
+    )
+
+
 def _edges(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""Sequences of one shard: encoded once, transposed by a table of ids, each between BOS and EOS."""
+"""Sequences of one shard: encoded once and transposed where ids allow it, each between BOS and EOS."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,23 +29,13 @@ def transposed_sequences(
     if coder.width > 1:
         return performance, semitones, coder.encode_block(_moved(coder, music, performance, semitones))
     if isinstance(coder, ShiftedTokenizer):
-        tokens = coder.encode_block(music)
+        tokens, which, up = coder.encode_block(music), performance, semitones
         ids = np.flatnonzero(coder.pitch_of_id >= 0)
-        values, edges = _shifted(tokens.values, tokens.edges, performance, semitones, ids[0], ids[-1])
-        return performance, semitones, TokenBlock(values, edges)
-    tables = {s: coder.permutation(int(s)) for s in sorted(set(semitones.tolist()))}
-    if all(table is not None for table in tables.values()):
-        tokens = coder.encode_block(music)
-        rows = np.stack([table for table in tables.values() if table is not None] or [np.empty(0, coder.dtype)])
-        row = np.searchsorted(np.array(list(tables), np.int64), semitones)
-        values, edges = _joined(tokens.values, tokens.edges, performance, row, rows)
+        first, last = int(ids[0]), int(ids[-1])
     else:
         tokens = coder.encode_block(_moved(coder, music, performance, semitones))
-        same = np.arange(len(coder.vocab), dtype=coder.dtype)[None]
-        values, edges = _joined(
-            tokens.values, tokens.edges, np.arange(len(tokens)), np.zeros(len(tokens), np.int64), same
-        )
-    return performance, semitones, TokenBlock(values, edges)
+        which, up, first, last = np.arange(len(tokens)), np.zeros_like(semitones), 0, 0
+    return performance, semitones, TokenBlock(*_shifted(tokens.values, tokens.edges, which, up, first, last))
 
 
 def transposed_music(coder: Tokenizer, music: MusicBlock, augment: AugmentConfig) -> MusicBlock:
@@ -76,30 +66,10 @@ def _moved(coder: Tokenizer, music: MusicBlock, performance: np.ndarray, semiton
 
 
 @njit
-def _joined(
-    values: np.ndarray, edges: np.ndarray, performance: np.ndarray, row: np.ndarray, tables: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sequence k: the tokens of its performance as its table has them, between BOS and EOS."""
-    new_edges = np.zeros(len(performance) + 1, np.int64)
-    for k in range(len(performance)):
-        i = performance[k]
-        new_edges[k + 1] = new_edges[k] + edges[i + 1] - edges[i] + 2
-    out = np.empty(new_edges[-1], values.dtype)
-    for k in range(len(performance)):
-        i, at, table = performance[k], new_edges[k], tables[row[k]]
-        out[at] = BOS_ID
-        for n in range(edges[i], edges[i + 1]):
-            at += 1
-            out[at] = table[values[n]]
-        out[at + 1] = EOS_ID
-    return out, new_edges
-
-
-@njit
 def _shifted(
     values: np.ndarray, edges: np.ndarray, performance: np.ndarray, semitones: np.ndarray, first: int, last: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `_joined`, where ids from first to last are those of pitches, and become others by adding to them."""
+    """Sequence k: ids of its performance between BOS and EOS; those from first to last, of pitches, are moved."""
     new_edges = np.zeros(len(performance) + 1, np.int64)
     for k in range(len(performance)):
         i = performance[k]

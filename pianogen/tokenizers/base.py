@@ -97,13 +97,6 @@ class Tokenizer(Protocol):
         """
         ...
 
-    def permutation(self, semitones: int) -> np.ndarray | None:
-        """What each id becomes when notes are moved by semitones, shape (len(vocab),); None: encode them again.
-
-        Ids whose pitch would leave `pitch_range` stay what they are.
-        """
-        ...
-
 
 class _Described(ABC):
     """What the settings of a scheme say of it."""
@@ -134,10 +127,6 @@ class _Described(ABC):
         own = [kind.__module__ for kind in type(self).__mro__ if issubclass(kind, _Described)]
         code = code_version((*dict.fromkeys([*own, *self.code]),), ("numpy",))
         return digest(self.name, self.options, self.vocab, code)[:16]
-
-    def permutation(self, semitones: int) -> np.ndarray | None:
-        """None: the scheme has to encode again."""
-        return None
 
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
         """Refused: the scheme has to encode again."""
@@ -170,13 +159,6 @@ class ShiftedTokenizer(BlockTokenizer):
     pitch_of_id: np.ndarray
     """MIDI number of each id of the vocabulary, -1 of those without; ids with one are neighbours."""
 
-    def permutation(self, semitones: int) -> np.ndarray:
-        """See `Tokenizer`."""
-        moved = self.pitch_of_id + semitones
-        low, high = self.pitch_range
-        is_moved = (self.pitch_of_id >= 0) & (moved >= low) & (moved <= high)
-        return (np.arange(len(self.vocab)) + np.where(is_moved, semitones, 0)).astype(self.dtype)
-
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
         """See `Tokenizer`."""
         pitch = self.pitch_of_id[tokens]
@@ -184,7 +166,7 @@ class ShiftedTokenizer(BlockTokenizer):
         low, high = self.pitch_range
         if len(moved) and not (low <= moved.min() and moved.max() <= high):
             raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
-        return self.permutation(semitones)[tokens]
+        return (tokens + np.where(pitch >= 0, semitones, 0)).astype(self.dtype)
 
 
 class LearnedTokenizer(BlockTokenizer):

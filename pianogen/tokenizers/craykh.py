@@ -10,8 +10,8 @@ import numba
 import numpy as np
 
 from pianogen.errors import SettingsError
-from pianogen.midi.blocks import MusicBlock
-from pianogen.midi.time import SEC_STEPS, tempo_map
+from pianogen.midi.blocks import MusicBlock, steady_music
+from pianogen.midi.time import SEC_STEPS
 from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock
 
 # pyright: reportArgumentType=false, reportReturnType=false
@@ -90,23 +90,13 @@ class Craykh(ShiftedTokenizer):
         ids = ids if ids.dtype == self.dtype else np.clip(ids, 0, 2**16 - 1).astype(self.dtype)
         edges, token_id, onset_frame, num_frames = _decode(ids, np.asarray(tokens.edges), len(self.vocab))
         onset, duration = onset_frame * self.options["frame_ms"], num_frames * self.options["frame_ms"]
-        none, time = np.zeros(len(tokens) + 1, np.int64), np.empty((0, 2), np.int32)
-        seconds = tempo_map(time[:, 0], time[:, 1], TICKS_PER_QUARTER).seconds
-        return MusicBlock(
-            ticks_per_quarter=np.full(len(tokens), TICKS_PER_QUARTER, np.int32),
-            note_edges=edges,
+        return steady_music(
+            TICKS_PER_QUARTER,
+            edges,
             pitch=token_id + np.uint8(self.pitch_range[0] - SPACE_ID - 1),
             velocity=np.full(len(onset), self.options["velocity"], np.uint8),
-            onset_tick=onset.astype(np.int32),
-            duration_tick=duration.astype(np.int32),
-            onset_sec=seconds(onset),
-            offset_sec=seconds(onset + duration),
-            press_edges=none,
-            press_tick=time,
-            tempo_edges=none,
-            tempos=time,
-            metre_edges=none,
-            metres=np.empty((0, 3), np.int32),
+            onset_tick=onset,
+            duration_tick=duration,
         )
 
     def text_of(self, tokens: np.ndarray) -> str:

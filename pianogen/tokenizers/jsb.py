@@ -12,8 +12,7 @@ import numba
 import numpy as np
 
 from pianogen.errors import SettingsError
-from pianogen.midi.blocks import MusicBlock
-from pianogen.midi.time import tempo_map
+from pianogen.midi.blocks import MusicBlock, steady_music
 from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock
 
 # pyright: reportArgumentType=false, reportReturnType=false
@@ -116,24 +115,13 @@ class Jsb(ShiftedTokenizer):
             self._order,
             self.options["onsets"],
         )
-        steps = self.options["steps_per_quarter"]
-        none, time = np.zeros(len(tokens) + 1, np.int64), np.empty((0, 2), np.int32)
-        seconds = tempo_map(time[:, 0], time[:, 1], steps).seconds
-        return MusicBlock(
-            ticks_per_quarter=np.full(len(tokens), steps, np.int32),
-            note_edges=edges,
+        return steady_music(
+            self.options["steps_per_quarter"],
+            edges,
             pitch=pitch,
             velocity=np.full(len(pitch), self.options["velocity"], np.uint8),
             onset_tick=onset,
             duration_tick=duration,
-            onset_sec=seconds(onset),
-            offset_sec=seconds(onset.astype(np.int64) + duration),
-            press_edges=none,
-            press_tick=time,
-            tempo_edges=none,
-            tempos=time,
-            metre_edges=none,
-            metres=np.empty((0, 3), np.int32),
         )
 
     def voices_of(self, tokens: np.ndarray) -> np.ndarray:
