@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -62,6 +62,8 @@ class Tokenizer(Protocol):
     """Lowest and highest pitch that can be encoded, both included; other notes are left out."""
     carries: frozenset[str]
     """Those of ATTRIBUTES that tokens say something of."""
+    clock: Literal["quarters", "seconds"]
+    """What tokens tell time in: decoded music keeps the source's quarters, or its seconds."""
 
     @property
     def dtype(self) -> np.dtype:
@@ -107,6 +109,7 @@ class _Described(ABC):
     width: int = 1
     pitch_range: tuple[int, int]
     carries: frozenset[str]
+    clock: Literal["quarters", "seconds"] = "quarters"
     code: tuple[str, ...] = ()
     """Modules beside the classes' own that decide which tokens the same notes get."""
     _version: str | None = None

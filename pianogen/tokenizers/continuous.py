@@ -57,6 +57,7 @@ class Continuous(BlockTokenizer):
     width = len(FIELDS)
     vocab = ()
     carries = frozenset({"pitch", "onset", "duration", "velocity"})
+    clock = "seconds"
 
     def __init__(self, *, lowest_pitch: int = 21, highest_pitch: int = 108) -> None:
         self.options = {"lowest_pitch": lowest_pitch, "highest_pitch": highest_pitch}

@@ -47,6 +47,7 @@ class Craykh(ShiftedTokenizer):
 
     name = "craykh"
     carries = frozenset({"pitch", "onset", "duration"})
+    clock = "seconds"
 
     def __init__(
         self, *, frame_ms: int = 50, lowest_pitch: int = 22, highest_pitch: int = 108, velocity: int = 64

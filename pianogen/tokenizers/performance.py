@@ -50,6 +50,7 @@ class Performance(ShiftedTokenizer):
     """
 
     code = ("pianogen.midi.time",)
+    clock = "seconds"
 
     def __init__(
         self,

@@ -103,6 +103,7 @@ class Subwords(LearnedTokenizer):
         }
         _check(self.base, self.options)
         self.pitch_range, self.carries = self.base.pitch_range, self.base.carries
+        self.clock = self.base.clock
         num_base = len(self.base.vocab)
         if model == "bpe":
             runs, pairs, joined = _runs_of_merges(learned, num_base)
