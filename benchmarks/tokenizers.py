@@ -24,7 +24,7 @@ from pianogen.errors import PianogenError
 from pianogen.midi.blocks import MusicBlock, music_block
 from pianogen.midi.columns import NoteColumns, music_of_tables
 from pianogen.reading import parse_file
-from pianogen.shards.rows import transposed_sequences
+from pianogen.shards.rows import augmented_rows
 from pianogen.tokenizers.base import KNOWN, Tokenizer, make_tokenizer
 
 ALL = {"metres": True, "tempos": True, "pedal": True, "rests": True}
@@ -106,8 +106,8 @@ def print_table(music: list[NoteColumns], block: MusicBlock, every: int) -> None
         tokens = coder.encode_block(block)
         encoded = num_notes / best_of_three(lambda coder=coder: coder.encode_block(block))
         decoded = num_notes / best_of_three(lambda coder=coder, tokens=tokens: coder.decode_block(tokens))
-        one = best_of_three(lambda coder=coder: transposed_sequences(coder, block, AugmentConfig(semitones=(0,))))
-        twelve = best_of_three(lambda coder=coder: transposed_sequences(coder, block, AugmentConfig()))
+        one = best_of_three(lambda coder=coder: list(augmented_rows(coder, block)))
+        twelve = best_of_three(lambda coder=coder: list(augmented_rows(coder, block, AugmentConfig())))
         cells = [
             f"{len(tokens.values) / num_notes:.2f}", f"{encoded:,.0f}", f"{decoded:,.0f}", f"{twelve / one:.2f}",
         ]  # fmt: skip

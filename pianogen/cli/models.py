@@ -27,7 +27,7 @@ def tokenize(experiment: Experiment, config: Config = None) -> None:
             name=loaded.name,
             tokenizer=loaded.tokenizer,
             augment=loaded.augmentation,
-            datasets=loaded.data.datasets,
+            datasets=loaded.data.names,
             progress=progress,
         )
     for split, counts in manifest.info["counts"].items():

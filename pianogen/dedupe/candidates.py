@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pianogen import parallel
 from pianogen.dedupe.alignment import FIGURES
-from pianogen.dedupe.comparison import Comparison, compare_all
+from pianogen.dedupe.comparison import Comparison, compare_all, nothing_known
 from pianogen.dedupe.corpus import load_corpus
 from pianogen.dedupe.first_looks import CandidateConfig
 from pianogen.dedupe.known_looks import keep_looks, read_known_looks
@@ -78,12 +78,15 @@ def find_duplicate_pairs(
         with lake.scratch() as folder:
             corpus = load_corpus(lake, folder)
             version = STAGE.key(inputs=None, settings=asdict(config))
-            known = read_known_looks(lake, corpus, version)
+            # What was seen of pairs across datasets says nothing once a performance is in another one.
+            is_kept = not config.candidates.across_datasets
+            known = read_known_looks(lake, corpus, version) if is_kept else nothing_known(corpus)
             found = compare_all(
                 lake, corpus, config.candidates, config.relations, settings or load_settings(), known, progress
             )
             measured = _pairs_of(found, corpus.ids, config.relations)
-            keep_looks(lake, corpus, found, inputs, version)
+            if is_kept:
+                keep_looks(lake, corpus, found, inputs, version)
         with lake.connect(["performances", "content_hashes"]) as connection:
             table = _with_equal(connection, measured, config)
         lake.write_block(STAGE.name, key, {"duplicate_pairs": table})
@@ -147,26 +150,31 @@ def _pairs_of(found: Comparison, ids: tuple[str, ...], config: RelationConfig) -
 def _with_equal(connection: duckdb.DuckDBPyConnection, measured: pa.Table, config: PairConfig) -> pa.Table:
     """The measured pairs and those of equal hashes, ordered by their ids; the closer relation counts."""
     connection.register("measured", measured)
-    thresholds = {"min_edited_notes": config.min_edited_notes, "max_equal": config.max_equal}
+    thresholds = {
+        "min_edited_notes": config.min_edited_notes,
+        "max_equal": config.max_equal,
+        "across_datasets": config.candidates.across_datasets,
+    }
     found = connection.sql(_PAIRS, params=thresholds).to_arrow_table()
     return found.select(SCHEMAS["duplicate_pairs"].names).cast(SCHEMAS["duplicate_pairs"])
 
 
 _PAIRS = """
 with facts as (
-    select performance_id, file_id, num_notes, content_hashes.* exclude (performance_id)
+    select performance_id, dataset, file_id, num_notes, content_hashes.* exclude (performance_id)
     from performances
     inner join content_hashes using (performance_id)
 ),
 hashed as (
-    select performance_id, 0 as tier, 'same_bytes' as relation, file_id as hash, lowest_pitch, span_sec from facts
+    select performance_id, dataset, 0 as tier, 'same_bytes' as relation, file_id as hash, lowest_pitch, span_sec
+    from facts
     union all
-    select performance_id, 1, 'same_notes', content_hash_any_velocity, lowest_pitch, span_sec from facts
+    select performance_id, dataset, 1, 'same_notes', content_hash_any_velocity, lowest_pitch, span_sec from facts
     union all
-    select performance_id, 2, 'edited_copy', content_hash_any_key, lowest_pitch, span_sec from facts
+    select performance_id, dataset, 2, 'edited_copy', content_hash_any_key, lowest_pitch, span_sec from facts
     where num_notes >= $min_edited_notes
     union all
-    select performance_id, 2, 'edited_copy', content_hash_any_tempo, lowest_pitch, span_sec from facts
+    select performance_id, dataset, 2, 'edited_copy', content_hash_any_tempo, lowest_pitch, span_sec from facts
     where num_notes >= $min_edited_notes
 ),
 counted as (
@@ -180,6 +188,7 @@ met as (
     inner join counted as b using (tier, hash)
     where a.performance_id < b.performance_id
       and (a.num_equal <= $max_equal or a.performance_id = a.first_id)
+      and (a.dataset <> b.dataset or not $across_datasets)
     union
     -- Of very many equals those that were measured are named for what they are too.
     select a.tier, a.relation, performance_a, performance_b

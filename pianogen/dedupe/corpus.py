@@ -41,11 +41,15 @@ class Corpus:
     """Number of the block of each performance."""
     ingest_blocks: tuple[str, ...]
     """Blocks of the ingest, by their numbers."""
+    dataset_of: np.ndarray
+    """Number of the dataset of each performance."""
 
 
 def load_corpus(lake: Lake, folder: Path) -> Corpus:
     """Read the current fingerprints and write their arrays into `folder`."""
-    blocks = [key for manifest in lake.manifests(STAGE.name) for key in manifest.blocks]
+    manifests = lake.manifests(STAGE.name)
+    blocks = [key for manifest in manifests for key in manifest.blocks]
+    dataset_of_block = np.repeat(np.arange(len(manifests)), [len(manifest.blocks) for manifest in manifests])
     ingested = {key_of(key): key for manifest in lake.manifests("ingest") for key in manifest.blocks}
     tables = [lake.read_block(STAGE.name, key, "fingerprints") for key in blocks]
     facts = pa.concat_tables([SCHEMAS["fingerprints"].empty_table(), *tables])
@@ -79,6 +83,7 @@ def load_corpus(lake: Lake, folder: Path) -> Corpus:
         facts={name: facts[name].to_numpy() for name in names},
         block_of=block_of[order],
         ingest_blocks=tuple(ingested[key] for key in blocks),
+        dataset_of=dataset_of_block[block_of[order]],
     )
 
 

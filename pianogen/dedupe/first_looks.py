@@ -52,6 +52,8 @@ class CandidateConfig:
     """With so many a second look would say the same."""
     max_tempo_ratio: float = 6.0
     """Nothing is played so many times as fast."""
+    across_datasets: bool = False
+    """Only pairs of performances of different datasets are asked for."""
 
 
 class FirstLooks(NamedTuple):
@@ -124,7 +126,7 @@ def needs_second_look(
 
 
 _NUM_ANCHORS = FIGURES.index("num_anchors")
-_ARRAYS = ("holders", "place", "sampling", "num_held")
+_ARRAYS = ("holders", "place", "sampling", "num_held", "dataset_of")
 _NUM_TASKS = 64
 _FEW_NEW = 8
 """Where less than one in so many is new, the pairs of the others are not looked at again."""
@@ -147,7 +149,7 @@ def _look_at_all(
     progress: parallel.Progress | None,
 ) -> FirstLooks:
     postings = build_postings(columns_of(corpus.folder)[0], corpus.first, config.max_run, settings.num_workers)
-    arrays = postings.holders, postings.place, corpus.facts["sampling"], _num_held(corpus)
+    arrays = postings.holders, postings.place, corpus.facts["sampling"], _num_held(corpus), corpus.dataset_of
     for name, values in zip(_ARRAYS, arrays, strict=True):
         np.save(corpus.folder / f"{name}.npy", values)
     del postings, arrays
@@ -168,8 +170,16 @@ def _look_at_range(task: _Range) -> FirstLooks:
     found = shared_shingles(
         postings, task.begin, task.end, columns[1], sampling, num_held, task.config.thresholds, all_new
     )
+    found = _asked_for(found, read["dataset_of"], task.config)
     smaller = _num_smaller(num_held, sampling, found.a, found.b)
     return _aligned(found, columns, first, smaller, task.config, task.relations)
+
+
+def _asked_for(found: SharedShingles, dataset_of: np.ndarray, config: CandidateConfig) -> SharedShingles:
+    if not config.across_datasets:
+        return found
+    is_across = dataset_of[found.a] != dataset_of[found.b]
+    return SharedShingles(*(column[is_across] for column in found))
 
 
 def _aligned(
@@ -258,6 +268,7 @@ def _look_at_new(
     sampling, num_held = corpus.facts["sampling"], _num_held(corpus)
     postings = build_postings(held.shingle, held.first, config.max_run)
     found = shared_shingles(postings, 0, len(is_new), held.kind, sampling, num_held, config.thresholds, is_new)
+    found = _asked_for(found, corpus.dataset_of, config)
     smaller = _num_smaller(num_held, sampling, found.a, found.b)
     return _aligned(found, columns_of(corpus.folder), corpus.first, smaller, config, relations)
 

@@ -1,38 +1,66 @@
 """Builds the shards of an experiment: one for each split of each ingest block."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pianogen import contamination, parallel
-from pianogen.augment import AugmentConfig
+from pianogen.augment import NONE, AugmentConfig
 from pianogen.errors import ContaminationError, SettingsError, ShardError
 from pianogen.lake import Lake, Manifest, digest
 from pianogen.licences import recorded_licences
+from pianogen.midi.blocks import MusicBlock
 from pianogen.settings import Settings
-from pianogen.shard_gate import leaks_in_shards
-from pianogen.shards.files import FILE_NAME, SPLITS, STAGE, read_block_music, read_shard, sequence_schema
+from pianogen.shards.files import (
+    COUNTS,
+    FACTS_NAME,
+    FILE_NAME,
+    MAX_TOKENS,
+    SPLITS,
+    STAGE,
+    read_block_music,
+    read_facts,
+    read_shard,
+    sequence_schema,
+)
+from pianogen.shards.gate import JudgedShard, leaks_in_shards
 from pianogen.shards.learning import learned_settings
-from pianogen.shards.rows import transposed_sequences
+from pianogen.shards.rows import Rows, augmented_rows
 from pianogen.splits import policy_of
-from pianogen.tokenizers.base import make_tokenizer
+from pianogen.tokenizers.base import Tokenizer, make_tokenizer
 from pianogen.tokenizers.lists import as_lists
+
+
+class Member(NamedTuple):
+    """Performances of one split in one block of the ingest."""
+
+    split: str
+    dataset: str
+    ingest_block: str
+    performance_ids: tuple[str, ...]
+    """Ascending."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ShardTask:
-    lake: Path
-    ingest_block: str
-    performance_ids: tuple[str, ...]
-    split: str
-    tokenizer: dict[str, Any]
+    member: Member
     augment: AugmentConfig
     key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BlockTask:
+    """Shards whose music lies in one block, which is read once."""
+
+    lake: Path
+    tokenizer: dict[str, Any]
+    shards: tuple[_ShardTask, ...]
 
 
 def build_shards(
@@ -67,18 +95,14 @@ def build_shards(
             f"dataset {absent[0]!r} is not in the lake, which has {', '.join(there) or 'none'}; ingest it"
         )
     certificate = contamination.require_clean(lake)
-    members = _members(lake, datasets)
-    train = [(block, chosen) for split, block, chosen in members if split == "train"]
+    members = members_of(lake, datasets)
+    train = [(member.ingest_block, member.performance_ids) for member in members if member.split == "train"]
     tokenizer = learned_settings(lake, tokenizer, train, augment)
-    tasks = _tasks(lake, tokenizer, augment, members)
-    todo = [task for task in tasks if not lake.has_block(STAGE.name, task.key)]
-    parallel.map_blocks(_write_shard, todo, settings, progress)
-    shards = [_describe(lake, number, task) for number, task in enumerate(tasks)]
+    tasks = _tasks(tokenizer, augment, members)
+    _write(lake, settings, tokenizer, tasks, progress)
+    shards = [{"shard": number, **_facts(lake, task)} for number, task in enumerate(tasks)]
     counts = {
-        split: {
-            f"num_{what}": sum(shard[f"num_{what}"] for shard in shards if shard["split"] == split)
-            for what in ("sequences", "tokens", "notes", "performances")
-        }
+        split: {name: sum(shard[name] for shard in shards if shard["split"] == split) for name in COUNTS}
         for split in SPLITS
     }
     if missing := [split for split in SPLITS if not counts[split]["num_performances"]]:
@@ -94,11 +118,15 @@ def build_shards(
         "split_certificate": certificate,
         "certificate": shard_certificate,
         "tokenizer": {**dict(tokenizer), "version": coder.version, "num_ids": len(coder.vocab)},
-        "augmentation": {**asdict(augment), "semitones": list(augment.semitones)},
+        "augmentation": _as_json(augment),
         "counts": counts,
         "shards": shards,
     }
     return lake.publish(STAGE, [task.key for task in tasks], partition=name, info=info)
+
+
+def _as_json(augment: AugmentConfig) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(augment).items()}
 
 
 def _pass_gate(
@@ -110,21 +138,11 @@ def _pass_gate(
     progress: parallel.Progress | None,
 ) -> str:
     """The certificate of the shards, once what their tokens say was compared across splits."""
-    tables = {
-        split: pa.concat_tables(
-            [
-                sequence_schema(make_tokenizer(tokenizer)).empty_table(),
-                *(read_shard(_path_of(lake, task)) for task in tasks if task.split == split),
-            ]
-        )
-        for split in SPLITS
-    }
-    inputs = [(task.split, task.key) for task in tasks]
-    policy = policy_of(lake.require("splits"))
-    leaks = leaks_in_shards(lake, settings, tables, inputs, tokenizer, policy, progress)
+    shards = [JudgedShard(task.member.split, task.key, _path_of(lake, task)) for task in tasks]
+    leaks = leaks_in_shards(lake, settings, shards, tokenizer, policy_of(lake.require("splits")), progress)
     if leaks:
         raise ContaminationError(contamination.explain_shards(lake, leaks))
-    return digest("shards", certificate, inputs)
+    return digest("shards", certificate, [(shard.split, shard.key) for shard in shards])
 
 
 def _path_of(lake: Lake, task: _ShardTask) -> Path:
@@ -139,8 +157,12 @@ def _dataset_versions(lake: Lake, datasets: Sequence[str] | None) -> dict[str, s
     }
 
 
-def _members(lake: Lake, datasets: Sequence[str] | None) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Split, ingest block and performances, sorted, of each shard to be."""
+def members_of(lake: Lake, datasets: Sequence[str] | None = None) -> list[Member]:
+    """The performances of each split, by the blocks that they lie in.
+
+    Raises:
+        ContaminationError: a performance has no split.
+    """
     split_of = dict(zip(*lake.read("splits", ["performance_id", "split"]).to_pydict().values(), strict=True))
     found = []
     for manifest in lake.manifests("ingest"):
@@ -155,61 +177,99 @@ def _members(lake: Lake, datasets: Sequence[str] | None) -> list[tuple[str, str,
                 )
             for split in SPLITS:
                 if chosen := tuple(sorted(p for p in members if split_of[p] == split)):
-                    found.append((split, block, chosen))
+                    found.append(Member(split, manifest.partition, block, chosen))
     return found
 
 
-def _tasks(
-    lake: Lake, tokenizer: Mapping, augment: AugmentConfig, members: Sequence[tuple[str, str, tuple[str, ...]]]
-) -> list[_ShardTask]:
+def _tasks(tokenizer: Mapping, augment: AugmentConfig, members: Sequence[Member]) -> list[_ShardTask]:
     version = make_tokenizer(tokenizer).version
     tasks = []
-    for split, block, chosen in members:
-        used = augment if split == "train" else AugmentConfig(semitones=(0,))
-        tasks.append(
-            _ShardTask(
-                lake=lake.root,
-                ingest_block=block,
-                performance_ids=chosen,
-                split=split,
-                tokenizer=dict(tokenizer),
-                augment=used,
-                key=STAGE.key(inputs=[block, chosen], settings=[version, asdict(used)]),
-            )
-        )
-    return sorted(tasks, key=lambda task: (SPLITS.index(task.split), task.key))
+    for member in members:
+        is_varied = member.split == "train" and not augment.while_loading
+        used = replace(augment, while_loading=False) if is_varied else NONE
+        key = STAGE.key(inputs=[member.ingest_block, member.performance_ids], settings=[version, asdict(used)])
+        tasks.append(_ShardTask(member=member, augment=used, key=key))
+    return sorted(tasks, key=lambda task: (SPLITS.index(task.member.split), task.key))
 
 
-def _write_shard(task: _ShardTask) -> None:
-    lake = Lake(task.lake)
-    coder = make_tokenizer(task.tokenizer)
-    # The keys of a shard are sorted, and so are its rows.
-    music = read_block_music(lake, task.ingest_block, task.performance_ids)
-    performance, semitones, tokens = transposed_sequences(coder, music, task.augment)
-    num_notes = np.diff(music.note_edges)[performance].astype(np.int32)
-    names = pa.array(task.performance_ids, pa.string())
-    schema = sequence_schema(coder)
-    batch = pa.record_batch(
-        [names.take(pa.array(performance)), pa.array(semitones), pa.array(num_notes), as_lists(tokens)], schema=schema
-    )
-    with (
-        lake.new_block(STAGE.name, task.key) as folder,
-        pa.OSFile(str(folder / FILE_NAME), "wb") as sink,
-        pa.ipc.new_file(sink, schema) as writer,
-    ):
-        writer.write_batch(batch)
+def _write(
+    lake: Lake,
+    settings: Settings,
+    tokenizer: Mapping[str, Any],
+    tasks: Sequence[_ShardTask],
+    progress: parallel.Progress | None,
+) -> None:
+    """Write the shards that are not there."""
+    by_block: dict[str, list[_ShardTask]] = {}
+    for task in tasks:
+        if not lake.has_block(STAGE.name, task.key):
+            by_block.setdefault(task.member.ingest_block, []).append(task)
+    todo = [_BlockTask(lake=lake.root, tokenizer=dict(tokenizer), shards=tuple(shards)) for shards in by_block.values()]
+    parallel.map_blocks(_write_shards, todo, settings, progress)
 
 
-def _describe(lake: Lake, number: int, task: _ShardTask) -> dict[str, Any]:
-    path = _path_of(lake, task)
-    table = read_shard(path)
-    return {
-        "shard": number,
-        "split": task.split,
-        "block": task.key,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "num_sequences": table.num_rows,
-        "num_tokens": len(table["token_ids"].combine_chunks().values),
-        "num_notes": int(table["num_notes"].to_numpy().sum()),
-        "num_performances": int((table["semitones"].to_numpy() == 0).sum()),
+def _write_shards(task: _BlockTask) -> None:
+    lake, coder = Lake(task.lake), make_tokenizer(task.tokenizer)
+    names = [name for shard in task.shards for name in shard.member.performance_ids]
+    music = read_block_music(lake, task.shards[0].member.ingest_block, names)
+    begin = 0
+    for shard in task.shards:
+        end = begin + len(shard.member.performance_ids)
+        _write_shard(lake, coder, shard, music.take(np.arange(begin, end)))
+        begin = end
+
+
+def _write_shard(lake: Lake, coder: Tokenizer, task: _ShardTask, music: MusicBlock) -> None:
+    """Write one shard and what is said of it: a batch for each variation but its semitones, so that each is small."""
+    ids, schema = task.member.performance_ids, sequence_schema(coder)
+    num_notes, counts = np.diff(music.note_edges).astype(np.int32), dict.fromkeys(COUNTS, 0)
+    counts["num_performances"] = len(ids)
+    with lake.new_block(STAGE.name, task.key) as folder:
+        path = folder / FILE_NAME
+        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+            for rows in augmented_rows(coder, music, task.augment, ids):
+                if len(rows.tokens.values) > MAX_TOKENS:
+                    raise ShardError(
+                        f"{task.member.dataset}: {len(rows.tokens.values):,} tokens of one block, and a shard takes "
+                        f"{MAX_TOKENS:,}; take fewer transpositions"
+                    )
+                own_notes = num_notes[rows.performance]
+                writer.write_batch(_batch(rows, ids, own_notes, schema))
+                counts["num_sequences"] += len(rows.performance)
+                counts["num_tokens"] += len(rows.tokens.values)
+                counts["num_notes"] += int(own_notes.sum())
+                counts["num_identical"] += rows.num_identical
+        facts = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "num_bytes": path.stat().st_size, **counts}
+        (folder / FACTS_NAME).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+
+
+def _batch(rows: Rows, ids: Sequence[str], num_notes: np.ndarray, schema: pa.Schema) -> pa.RecordBatch:
+    num = len(rows.performance)
+    base = rows.base
+    same = {
+        "stretch": np.full(num, base.stretch, np.float32),
+        "velocity_scale": np.full(num, base.velocity_scale, np.float32),
+        "velocity_shift": np.full(num, base.velocity_shift, np.int8),
+        "jitter_ms": np.full(num, base.jitter_ms, np.float32),
+        "pedal": pa.array([base.pedal] * num, pa.string()),
     }
+    columns = {
+        "performance_id": pa.array(ids, pa.string()).take(pa.array(rows.performance)),
+        "semitones": rows.semitones,
+        **same,
+        "num_notes": num_notes,
+        "token_ids": as_lists(rows.tokens),
+    }
+    return pa.record_batch([pa.array(columns[name]) for name in schema.names], schema=schema)
+
+
+def _facts(lake: Lake, task: _ShardTask) -> dict[str, Any]:
+    """What the manifest says of a shard: as it was counted when it was written.
+
+    Raises:
+        ShardError: the shard is no longer whole.
+    """
+    path = _path_of(lake, task)
+    read_shard(path)
+    facts = read_facts(path)
+    return {"split": task.member.split, "dataset": task.member.dataset, "block": task.key, **facts}

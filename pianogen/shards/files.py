@@ -1,7 +1,9 @@
 """A shard on disk: its schema, its file, and how it is read."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +21,7 @@ STAGE = Stage(
         "pianogen.shards.learning",
         "pianogen.shards.rows",
         "pianogen.augment",
+        "pianogen.varied",
         "pianogen.midi.blocks",
         "pianogen.midi.columns",
         "pianogen.tokenizers.base",
@@ -35,7 +38,12 @@ def sequence_schema(coder: Tokenizer) -> pa.Schema:
     return pa.schema(
         [
             ("performance_id", pa.string()),
-            ("semitones", pa.int8()),
+            ("semitones", pa.int8()),  # this and what follows up to the pedal: see `augment.Variation`
+            ("stretch", pa.float32()),
+            ("velocity_scale", pa.float32()),
+            ("velocity_shift", pa.int8()),
+            ("jitter_ms", pa.float32()),
+            ("pedal", pa.string()),
             ("num_notes", pa.int32()),  # in the source, not by the tokenizer
             ("token_ids", pa.list_(kind if coder.width == 1 else pa.list_(kind, coder.width))),
         ]
@@ -43,6 +51,11 @@ def sequence_schema(coder: Tokenizer) -> pa.Schema:
 
 
 FILE_NAME = "sequences.arrow"
+FACTS_NAME = "shard.json"
+"""Counts and SHA-256 of the file beside it."""
+COUNTS = ("num_sequences", "num_tokens", "num_notes", "num_performances", "num_identical")
+MAX_TOKENS = 2**31 - 1
+"""Of one batch: Arrow's lists count their values with 32 bits."""
 
 
 def read_shard(path: Path) -> pa.Table:
@@ -57,6 +70,29 @@ def read_shard(path: Path) -> pa.Table:
         raise ShardError(
             f"{path}: not a readable shard ({error}); delete its folder and build the shards again"
         ) from None
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What was written down beside a shard: its SHA-256, bytes and COUNTS.
+
+    Args:
+        path: of the shard.
+
+    Raises:
+        ShardError: that is not there, or tells of another size.
+    """
+    beside = path.with_name(FACTS_NAME)
+    try:
+        facts = json.loads(beside.read_text(encoding="utf-8"))
+        wrong = None if facts["num_bytes"] == path.stat().st_size else f"{path.stat().st_size} bytes long"
+    except (OSError, ValueError, KeyError) as error:
+        raise ShardError(f"{beside}: {error}; delete its folder and build the shards again") from None
+    if wrong:
+        raise ShardError(
+            f"{path}: not a readable shard (it is {wrong}, and was {facts['num_bytes']}); delete its folder and build "
+            "the shards again"
+        )
+    return facts
 
 
 def read_block_music(lake: Lake, ingest_block: str, performance_ids: Sequence[str]) -> MusicBlock:

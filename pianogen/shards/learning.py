@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,18 @@ from pianogen.augment import AugmentConfig
 from pianogen.lake import Lake, Stage
 from pianogen.midi.blocks import MusicBlock
 from pianogen.shards.files import read_block_music
-from pianogen.shards.rows import transposed_music
+from pianogen.shards.rows import augmented_music
 from pianogen.tokenizers.base import LearnedTokenizer, make_tokenizer
 
 STAGE = Stage(
     name="vocabularies",
-    modules=("pianogen.shards.learning", "pianogen.shards.rows", "pianogen.augment", "pianogen.midi.blocks"),
+    modules=(
+        "pianogen.shards.learning",
+        "pianogen.shards.rows",
+        "pianogen.augment",
+        "pianogen.varied",
+        "pianogen.midi.blocks",
+    ),
     packages=("numba", "numpy", "tokenizers"),
     tables=(),
 )
@@ -39,7 +46,7 @@ def learned_settings(
     if not isinstance(coder, LearnedTokenizer) or coder.is_learned:
         return dict(tokenizer)
     ordered = sorted(train)
-    key = STAGE.key(inputs=ordered, settings=[coder.version, augment.semitones, SEED])
+    key = STAGE.key(inputs=ordered, settings=[coder.version, asdict(augment), SEED])
     path: Path = lake.block_path(STAGE.name, key) / FILE_NAME
     if not lake.has_block(STAGE.name, key):
         # Where there is more music than is learned from, it is not that of the first datasets.
@@ -55,4 +62,4 @@ def _music(
     lake: Lake, coder: LearnedTokenizer, blocks: Sequence[tuple[str, tuple[str, ...]]], augment: AugmentConfig
 ) -> Iterator[MusicBlock]:
     for block, performance_ids in blocks:
-        yield transposed_music(coder, read_block_music(lake, block, performance_ids), augment)
+        yield augmented_music(coder, read_block_music(lake, block, performance_ids), augment, performance_ids)

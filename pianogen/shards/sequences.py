@@ -1,41 +1,63 @@
 """Finished shards: the sequences of each split, memory-mapped."""
 
 import hashlib
-import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 
 from pianogen.errors import ShardError
-from pianogen.lake import Lake
+from pianogen.lake import Lake, digest
 from pianogen.shards.files import FILE_NAME, STAGE, read_shard, sequence_schema
 from pianogen.tokenizers.base import make_tokenizer
-from pianogen.tokenizers.lists import tokens_of
+from pianogen.tokenizers.lists import token_block_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sequences:
     """The sequences of one split, memory-mapped; `sequences[i]` costs the same for every i."""
 
-    performance_ids: tuple[str, ...]
-    semitones: np.ndarray
-    num_notes: np.ndarray
-    _values: tuple[np.ndarray, ...]
-    _starts: tuple[tuple[int, int, int], ...]
+    facts: pa.Table
+    """The other columns of `files.sequence_schema`, a row for each sequence."""
+    values: tuple[np.ndarray, ...]
+    """Tokens of each part."""
+    part: np.ndarray
+    """In which part a sequence lies, shape (num_sequences,),"""
+    start: np.ndarray
+    """where it begins there, int64,"""
+    end: np.ndarray
+    """and ends."""
+    version: str = ""
+    """Of the shard set, with what was taken of it."""
 
     def __len__(self) -> int:
         """Number of sequences."""
-        return len(self._starts)
+        return len(self.part)
 
     def __getitem__(self, i: int) -> np.ndarray:
         """Tokens of the scheme's type, ids with BOS and EOS, shape (num_tokens,) or (num_tokens, width); no copy."""
-        shard, start, end = self._starts[i]
-        return self._values[shard][start:end]
+        return self.values[self.part[i]][self.start[i] : self.end[i]]
 
     def lengths(self) -> np.ndarray:
         """Tokens of each sequence, int64, shape (num_sequences,)."""
-        return np.asarray([end - start for _, start, end in self._starts], np.int64)
+        return self.end - self.start
+
+    @cached_property
+    def performance_ids(self) -> tuple[str, ...]:
+        """What each sequence was made of."""
+        return tuple(self.facts["performance_id"].to_pylist())
+
+    @cached_property
+    def semitones(self) -> np.ndarray:
+        """That each is moved by, int8."""
+        return self.facts["semitones"].to_numpy()
+
+    @cached_property
+    def num_notes(self) -> np.ndarray:
+        """Notes of its performance, int32."""
+        return self.facts["num_notes"].to_numpy()
 
 
 class ShardSet:
@@ -56,25 +78,35 @@ class ShardSet:
         if self.tokenizer.version != self.info["tokenizer"]["version"]:
             raise ShardError(f"shards of {name!r} were made by another version of the tokenizer; build them again")
 
-    def sequences(self, split: str) -> Sequences:
-        """The sequences of train, validation or test."""
+    def sequences(self, split: str, datasets: Collection[str] | None = None) -> Sequences:
+        """The sequences of train, validation or test, in the order of the manifest's shards.
+
+        Args:
+            split: which.
+            datasets: of these alone.
+
+        Raises:
+            ShardError: the shard set has no such dataset.
+        """
+        if unknown := sorted(set(datasets or ()) - set(self.info["datasets"])):
+            there = ", ".join(self.info["datasets"])
+            raise ShardError(f"{self.manifest.partition}: no dataset {unknown[0]!r} in its shards, which hold {there}")
         tables = [
             read_shard(self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME)
             for shard in self.info["shards"]
-            if shard["split"] == split
+            if shard["split"] == split and (datasets is None or shard["dataset"] in datasets)
         ]
-        columns = [table["token_ids"].combine_chunks() for table in tables]
-        starts = []
-        for shard, column in enumerate(columns):
-            offsets = column.offsets.to_numpy()
-            starts += [(shard, int(a), int(b)) for a, b in itertools.pairwise(offsets)]
-        joined = pa.concat_tables([sequence_schema(self.tokenizer).empty_table(), *tables])
+        # A part is one batch of one file: to join them would be to copy them.
+        parts = [token_block_of(chunk) for table in tables for chunk in table["token_ids"].chunks]
+        empty = sequence_schema(self.tokenizer).empty_table()
+        none = np.empty(0, np.int64)
         return Sequences(
-            performance_ids=tuple(joined["performance_id"].to_pylist()),
-            semitones=joined["semitones"].to_numpy(),
-            num_notes=joined["num_notes"].to_numpy(),
-            _values=tuple(tokens_of(column.values) for column in columns),
-            _starts=tuple(starts),
+            facts=pa.concat_tables([empty, *tables]).drop_columns(["token_ids"]),
+            values=tuple(part.values for part in parts),
+            part=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
+            start=np.concatenate([none, *(part.edges[:-1] for part in parts)]),
+            end=np.concatenate([none, *(part.edges[1:] for part in parts)]),
+            version=digest(self.version, split, sorted(datasets) if datasets is not None else None),
         )
 
     def verify(self) -> None:

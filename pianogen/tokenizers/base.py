@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from pianogen.augment import pitch_bounds
 from pianogen.errors import SettingsError
 from pianogen.lake import code_version, digest
 from pianogen.midi.blocks import MusicBlock, music_block
@@ -46,6 +47,11 @@ class TokenBlock:
     def __getitem__(self, i: int) -> np.ndarray:
         """Tokens of one of them, without a copy."""
         return self.values[self.edges[i] : self.edges[i + 1]]
+
+    def take(self, rows: np.ndarray) -> "TokenBlock":
+        """Some of the sequences, one after the other."""
+        parts = [self[row] for row in rows.tolist()]
+        return TokenBlock(np.concatenate([self.values[:0], *parts]), np.cumsum([0, *map(len, parts)], dtype=np.int64))
 
 
 class Tokenizer(Protocol):
@@ -99,6 +105,19 @@ class Tokenizer(Protocol):
         """
         ...
 
+    def semitone_bounds(self, music: MusicBlock, tokens: TokenBlock | None) -> np.ndarray:
+        """Least and most semitones that each performance can be moved by, int64, shape (num_performances, 2).
+
+        Args:
+            music: the performances.
+            tokens: what `encode_block` gives of them, where it is at hand.
+        """
+        ...
+
+    def bar_starts(self, tokens: np.ndarray) -> np.ndarray | None:
+        """Indices of the tokens that bars begin with, ascending; None where the scheme tells no bars."""
+        ...
+
 
 class _Described(ABC):
     """What the settings of a scheme say of it."""
@@ -113,6 +132,7 @@ class _Described(ABC):
     code: tuple[str, ...] = ()
     """Modules beside the classes' own that decide which tokens the same notes get."""
     _version: str | None = None
+    _is_bar: np.ndarray | None = None
 
     @property
     def dtype(self) -> np.dtype:
@@ -134,6 +154,16 @@ class _Described(ABC):
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
         """Refused: the scheme has to encode again."""
         raise ValueError(f"{self.name}: notes have to be transposed before they are encoded")
+
+    def semitone_bounds(self, music: MusicBlock, tokens: TokenBlock | None) -> np.ndarray:
+        """Those that keep pitches within `pitch_range`; see `Tokenizer`."""
+        return pitch_bounds(music.pitch, music.note_edges, self.pitch_range)
+
+    def bar_starts(self, tokens: np.ndarray) -> np.ndarray | None:
+        """Where tokens named `Bar…` stand, in a vocabulary that has some; see `Tokenizer`."""
+        if self._is_bar is None:
+            self._is_bar = np.array([token.startswith("Bar") for token in self.vocab], bool)
+        return np.flatnonzero(self._is_bar[tokens]) if self.width == 1 and self._is_bar.any() else None
 
 
 class BlockTokenizer(_Described):

@@ -24,6 +24,8 @@ VOICES = "SATB"
 REST_ID = len(SPECIAL_TOKENS)
 SILENCE = -1
 """The pitch of a voice that rests, as in the JSON of the chorales."""
+VOICE_RANGES = ((60, 81), (52, 74), (46, 69), (36, 66))
+"""Lowest and highest pitch of soprano, alto, tenor and bass in the 229 chorales of the standard split's train."""
 MAX_STEPS = 2**22
 """What begins later is left out: a million quarters of 16ths, 12 hours at 1,456 quarters a minute. A file of a few
 bytes can claim 2,000 times as many."""
@@ -123,6 +125,22 @@ class Jsb(ShiftedTokenizer):
             onset_tick=onset,
             duration_tick=duration,
         )
+
+    def semitone_bounds(self, music: MusicBlock, tokens: TokenBlock | None) -> np.ndarray:
+        """Those that keep voices within VOICE_RANGES where they are within; other music has the range of pitches."""
+        bounds = super().semitone_bounds(music, tokens)
+        tokens = tokens or self.encode_block(music)
+        extremes = _extremes(tokens.values, tokens.edges, self._num_pitches, self.pitch_range[0], self._order)
+        room = np.array(VOICE_RANGES) - extremes
+        is_sung = (room[:, :, 0] <= 0).all(axis=1) & (room[:, :, 1] >= 0).all(axis=1)
+        bounds[is_sung, 0] = np.maximum(bounds[is_sung, 0], room[is_sung, :, 0].max(axis=1))
+        bounds[is_sung, 1] = np.minimum(bounds[is_sung, 1], room[is_sung, :, 1].min(axis=1))
+        return bounds
+
+    def bar_starts(self, tokens: np.ndarray) -> np.ndarray:
+        """Every four quarters from the first step: the scheme says nothing of metres."""
+        steps = np.flatnonzero(np.asarray(tokens) >= REST_ID)[:: len(VOICES)]
+        return steps[:: 4 * self.options["steps_per_quarter"]]
 
     def voices_of(self, tokens: np.ndarray) -> np.ndarray:
         """Pitches of soprano, alto, tenor and bass on each step, SILENCE where one rests, shape (num_steps, 4).
@@ -475,3 +493,20 @@ def _sort_unisons(pitch: np.ndarray, onset: np.ndarray, duration: np.ndarray, fi
         while n > first and pitch[n] == pitch[n - 1] and onset[n] == onset[n - 1] and duration[n] < duration[n - 1]:
             duration[n], duration[n - 1] = duration[n - 1], duration[n]
             n -= 1
+
+
+@njit
+def _extremes(
+    values: np.ndarray, edges: np.ndarray, num_pitches: int, first_pitch: int, order: np.ndarray
+) -> np.ndarray:
+    """Lowest and highest pitch of each voice, shape (num_performances, 4, 2); 127 and 0 of one that rests."""
+    found = np.empty((len(edges) - 1, len(order), 2), np.int64)
+    for i in range(len(edges) - 1):
+        found[i, :, 0], found[i, :, 1] = 127, 0
+        for n in range(edges[i], edges[i + 1]):
+            if values[n] != REST_ID:
+                pitch = (np.int64(values[n]) - (REST_ID + 1)) % num_pitches + first_pitch
+                voice = order[(n - edges[i]) % len(order)]
+                found[i, voice, 0] = min(found[i, voice, 0], pitch)
+                found[i, voice, 1] = max(found[i, voice, 1], pitch)
+    return found

@@ -22,3 +22,9 @@ def tokens_of(values: pa.Array) -> np.ndarray:
         flat = values.values.to_numpy()  # pyright: ignore[reportAttributeAccessIssue]
         return flat[first : first + len(values) * width].reshape(-1, width)
     return values.to_numpy()
+
+
+def token_block_of(lists: pa.Array) -> TokenBlock:
+    """Sequences from a list column, without a copy of the tokens."""
+    offsets = lists.offsets.to_numpy().astype(np.int64)  # pyright: ignore[reportAttributeAccessIssue]
+    return TokenBlock(tokens_of(lists.values), offsets)  # pyright: ignore[reportAttributeAccessIssue]

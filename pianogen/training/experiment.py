@@ -27,8 +27,38 @@ NAME = re.compile(r"[a-z0-9_-]+")
 class DataConfig:
     """Which music."""
 
-    datasets: tuple[str, ...] | None = None
-    """Names; None (in the file: `all`) takes every dataset of the lake."""
+    datasets: tuple[str, ...] | str | None = None
+    """Names, whose music counts by its amount; a mixture, `jsb+custom` or `jsb:3+custom`, whose parts count by their
+    weights, 1 where none stands; None (in the file: `all`) takes every dataset of the lake."""
+
+    def __post_init__(self) -> None:
+        """Refuse a mixture that cannot be read."""
+        _ = self.weights
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Of the datasets; None: all."""
+        return tuple(self.weights or ()) if isinstance(self.datasets, str) else self.datasets
+
+    @property
+    def weights(self) -> dict[str, float] | None:
+        """Of the datasets of a mixture."""
+        if not isinstance(self.datasets, str):
+            return None
+        weights: dict[str, float] = {}
+        for part in self.datasets.split("+"):
+            name, colon, weight = part.strip().partition(":")
+            try:
+                value = float(weight) if colon else 1.0
+            except ValueError:
+                value = math.nan
+            if not name or name in weights or not (math.isfinite(value) and value > 0):
+                raise SettingsError(
+                    f"data.datasets: a mixture is names with a + between them, each once and with a weight above 0 "
+                    f"where it has one, such as jsb:3+custom; found {self.datasets!r}"
+                )
+            weights[name] = value
+        return weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +83,8 @@ class TrainingConfig:
     """Validation stops adding performances when it holds this many tokens."""
     cpu_threads: int = 2
     """On a CPU; weights depend on it, so it is part of the run's identity."""
+    view: str = "chunks"
+    """How sequences become windows: `chunks`, or `bars`, whose windows begin with a bar (see `shards.views`)."""
     seed: int = 1
     device: str = "auto"
 
@@ -80,6 +112,8 @@ class TrainingConfig:
                 f"training.validate_every must be a multiple of checkpoint_every, "
                 f"found {self.validate_every} and {self.checkpoint_every}"
             )
+        if self.view not in ("chunks", "bars"):
+            raise SettingsError(f"training.view must be chunks or bars, found {self.view!r}")
         if self.device not in DEVICES:
             raise SettingsError(f"training.device must be one of {', '.join(DEVICES)}, found {self.device!r}")
 
@@ -212,11 +246,15 @@ class _Reader:
                 raise self.error(node, f"{label} must be finite, found {value}")
             expected: Any = float
         elif isinstance(hint, types.UnionType):  # data.datasets
-            if value == "all":
-                return None
-            return self.items(node, value, str, label, "`all` or a list of names")
+            if isinstance(value, str):
+                return None if value == "all" else value
+            return self.items(node, value, str, label, "`all`, a mixture such as jsb:3+custom, or a list of names")
         elif typing.get_origin(hint) is tuple:
-            return self.items(node, value, typing.get_args(hint)[0], label, "a list of whole numbers")
+            kind = typing.get_args(hint)[0]
+            expected = {int: "a list of whole numbers", float: "a list of numbers", str: "a list of names"}[kind]
+            if kind is float and isinstance(value, list):
+                value = [float(item) if type(item) is int else item for item in value]
+            return self.items(node, value, kind, label, expected)
         elif typing.get_origin(hint) is dict:
             if not isinstance(value, dict) or not isinstance(value.get("name"), str):
                 raise self.error(node, f"{label} needs `name:` and may have options, found {value!r}")
@@ -224,7 +262,7 @@ class _Reader:
         else:
             expected = hint
         if type(value) is not expected:
-            names = {int: "a whole number", float: "a number", str: "text"}
+            names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
             raise self.error(node, f"{label} must be {names[expected]}, found {value!r}")
         return value
 

@@ -32,7 +32,9 @@ CODE = (
     "pianogen.models.gpt2",
     "pianogen.models.devices",
     "pianogen.training.trainer",
-    "pianogen.training.windows",
+    "pianogen.training.loading",
+    "pianogen.shards.examples",
+    "pianogen.shards.views",
     "pianogen.evaluation.likelihood",
 )
 PACKAGES = ("torch", "transformers", "accelerate")
@@ -51,7 +53,11 @@ def run_id(config: ExperimentConfig, shards_version: str) -> str:
     """Identity of the training of `config` on these shards."""
     training = dataclasses.asdict(config.training)
     del training["device"]
-    return digest("run", dataclasses.asdict(config.model), training, shards_version, training_code_version())
+    # Of data and augmentation the shards know all but what is done while they are loaded.
+    augmentation = config.augmentation
+    loading = [config.data.weights, dataclasses.asdict(augmentation) if augmentation.while_loading else None]
+    model = dataclasses.asdict(config.model)
+    return digest("run", model, training, loading, shards_version, training_code_version())
 
 
 def run_folder(lake: Lake, runs: Path, config: ExperimentConfig) -> Path:

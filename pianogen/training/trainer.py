@@ -28,11 +28,12 @@ from pianogen.errors import TrainingError
 from pianogen.models import make_model
 from pianogen.models.devices import Device, fixed_threads, pick_device
 from pianogen.shards import ShardSet
+from pianogen.shards.examples import IGNORED, ExampleConfig, Examples, Mixture, Source
 from pianogen.training import checkpoints
 from pianogen.training.checkpoints import MetricsFile, Progress
 from pianogen.training.experiment import ExperimentConfig, TrainingConfig
+from pianogen.training.loading import ExampleDataset
 from pianogen.training.runs import BEST, PACKAGES, RUN_FILE, run_id, swap_in, training_code_version, write_json
-from pianogen.training.windows import IGNORED, WindowDataset
 
 MIB = 2**20
 
@@ -110,7 +111,7 @@ def _make_trainer(
     set_seed(settings.seed)
     model = make_model(config.model, len(shards.tokenizer.vocab))
     num_examples = settings.steps * settings.gradient_accumulation_steps * settings.batch_size
-    dataset = WindowDataset(shards.sequences("train"), config.model.context_length, num_examples, settings.seed)
+    dataset = ExampleDataset(_examples(config, shards), num_examples)
     args = TrainingArguments(
         output_dir=str(folder),
         seed=settings.seed,
@@ -141,6 +142,21 @@ def _make_trainer(
     trainer = _Trainer(folder, recorder, lineage, model=model, args=args, train_dataset=dataset, callbacks=[recorder])
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _examples(config: ExperimentConfig, shards: ShardSet) -> Source:
+    """What is trained on: all sequences as they come, or datasets by their weights."""
+    cut = ExampleConfig(
+        view=config.training.view,
+        context_length=config.model.context_length,
+        seed=config.training.seed,
+        augment=config.augmentation if config.augmentation.while_loading else None,
+    )
+    weights = config.data.weights
+    if weights is None:
+        return Examples(shards.sequences("train"), cut, shards.tokenizer)
+    sources = {name: Examples(shards.sequences("train", [name]), cut, shards.tokenizer) for name in weights}
+    return Mixture(sources, weights, config.training.seed)
 
 
 class _Trainer(Trainer):

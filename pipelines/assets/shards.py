@@ -22,7 +22,7 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             name=experiment.name,
             tokenizer=experiment.tokenizer,
             augment=experiment.augmentation,
-            datasets=experiment.data.datasets,
+            datasets=experiment.data.names,
             progress=log_progress(context, "shards written"),
         )
         counts = manifest.info["counts"]

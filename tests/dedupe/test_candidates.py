@@ -345,6 +345,21 @@ def test_a_dataset_more_leaves_the_pairs_of_the_others_as_they_were(tmp_path):
     assert len(list((lake.root / "blocks" / "duplicate_pairs").iterdir())) == num_blocks == 2
 
 
+def test_pairs_across_datasets_are_those_of_all_pairs_that_lie_in_two(tmp_path):
+    for seed in range(12):
+        side = ("left", "right")[seed % 2]
+        write_notes(tmp_path / side / f"{seed:02d}.mid", improvised(seed // 4, 150).jittered(0.01, seed).later(1))
+        write_notes(tmp_path / side / f"{seed:02d}_again.mid", improvised(seed // 4, 150).up(seed).later(1))
+    lake, settings = Lake(tmp_path / "lake"), here(tmp_path)
+    compare(lake, [folder_dataset(tmp_path / side, side) for side in ("left", "right")], settings)
+    every = lake.read("duplicate_pairs").to_pylist()
+    side_of = dict(zip(*lake.read("performances", ["performance_id", "dataset"]).to_pydict().values(), strict=True))
+    find_duplicate_pairs(lake, PairConfig(candidates=CandidateConfig(across_datasets=True)), settings)
+    found = lake.read("duplicate_pairs").to_pylist()
+    assert found == [row for row in every if side_of[row["performance_a"]] != side_of[row["performance_b"]]]
+    assert 0 < len(found) < len(every)
+
+
 def test_a_little_more_music_is_all_that_is_compared_and_the_pairs_are_those_of_all(tmp_path, monkeypatch):
     for seed in range(24):
         write_notes(tmp_path / "old" / f"{seed:02d}.mid", improvised(seed // 2, 150).jittered(0.01, seed).later(1))

@@ -46,7 +46,8 @@ def corpus_of(folder: Path, performances: list[list[int]]) -> Corpus:
         "num_chroma": chroma,
         "num_chroma_coarse": chroma,
     }
-    return Corpus(folder, tuple(f"{i:03d}" for i in range(num)), first, facts, np.zeros(num, int), ("block",))
+    ids, zeros = tuple(f"{i:03d}" for i in range(num)), np.zeros(num, int)
+    return Corpus(folder, ids, first, facts, zeros, ("block",), dataset_of=zeros)
 
 
 def look(corpus: Corpus, config: CandidateConfig, known: FirstLooks, is_new: np.ndarray) -> FirstLooks:

@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sequences import sequences_of
 
 from pianogen.evaluation.likelihood import Likelihood, choose_within, measure, score, scoring_windows
 from pianogen.models import ModelConfig, make_model
-from pianogen.shards import Sequences
 
 VOCAB_SIZE = 20
 CONTEXT_LENGTH = 16
@@ -92,19 +92,8 @@ def test_scoring_switches_dropout_off_and_leaves_the_model_as_it_was(model):
     assert model.training
 
 
-def sequences_with(performance_ids: list[str], tokens: list[np.ndarray], num_notes: list[int]) -> Sequences:
-    ends = np.cumsum([len(ids) for ids in tokens])
-    return Sequences(
-        performance_ids=tuple(performance_ids),
-        semitones=np.zeros(len(tokens), np.int8),
-        num_notes=np.array(num_notes),
-        _values=(np.concatenate(tokens),),
-        _starts=tuple((0, int(end) - len(ids), int(end)) for ids, end in zip(tokens, ends, strict=True)),
-    )
-
-
 def test_averages_are_sums_over_sums():
-    found = measure(Uniform(), sequences_with(["a", "b"], token_sequences(5, 11), [2, 3]), [0, 1], CONTEXT_LENGTH)
+    found = measure(Uniform(), sequences_of(token_sequences(5, 11), ["a", "b"], [2, 3]), [0, 1], CONTEXT_LENGTH)
     assert (found.num_tokens, found.num_notes, found.num_performances) == (14, 5, 2)
     assert found.nll == pytest.approx(math.log(VOCAB_SIZE))
     assert found.bits_per_note == pytest.approx(14 * math.log2(VOCAB_SIZE) / 5)
@@ -115,7 +104,7 @@ def test_bits_per_note_without_notes_are_infinite():
 
 
 def test_a_bounded_sample_takes_performances_by_id_and_at_least_one():
-    sequences = sequences_with(["c", "a", "b"], token_sequences(10, 10, 10), [1, 1, 1])
+    sequences = sequences_of(token_sequences(10, 10, 10), ["c", "a", "b"])
     assert choose_within(sequences, 25) == [1, 2]
     assert choose_within(sequences, 1) == [1]
     assert choose_within(sequences, 1000) == [1, 2, 0]

@@ -1,4 +1,4 @@
-"""The sequences of a shard are those of the transposed notes, however a scheme gets there."""
+"""The sequences of a shard are those of the changed notes, however a scheme gets there."""
 
 from dataclasses import replace
 
@@ -6,13 +6,24 @@ import numpy as np
 import pytest
 from corpora import improvise
 
-from pianogen.augment import AugmentConfig, transpositions_within
+from pianogen.augment import ORIGINAL, AugmentConfig, copies_of, generator
 from pianogen.midi.blocks import music_block
-from pianogen.shards.rows import transposed_sequences
-from pianogen.tokenizers.base import BOS_ID, EOS_ID, make_tokenizer
+from pianogen.midi.columns import NoteColumns
+from pianogen.shards.rows import augmented_music, augmented_rows
+from pianogen.tokenizers.base import BOS_ID, EOS_ID, Tokenizer, make_tokenizer
+from pianogen.varied import varied
 
 AUGMENT = AugmentConfig(semitones=(-24, -5, 0, 3))
+VARIED = AugmentConfig(
+    semitones=(0, 2),
+    octaves=(0, 1),
+    stretches=(1.0, 1.25),
+    velocity_scales=(0.5, 1.0),
+    jitters_ms=(0.0, 20.0),
+    pedals=("kept", "sounded"),
+)
 MUSIC = [improvise(seed, num) for seed, num in ((1, 50), (2, 0), (3, 8))]
+IDS = ["a", "b", "c"]
 SCHEMES = [
     {"name": "remi"},
     {"name": "midi_like"},
@@ -23,27 +34,58 @@ SCHEMES = [
 ]
 
 
+def copy_of(coder: Tokenizer, i: int, variation, augment: AugmentConfig) -> NoteColumns:
+    """The notes of a copy, one performance at a time."""
+    notes = MUSIC[i]
+    base = variation._replace(semitones=0)
+    if base != ORIGINAL:
+        notes = varied(notes, base, lambda: generator(augment, *base, IDS[i]))
+    low, high = coder.pitch_range
+    kept = notes.take((notes.pitch >= low) & (notes.pitch <= high))
+    return replace(kept, pitch=(kept.pitch.astype(int) + variation.semitones).astype(np.uint8))
+
+
+@pytest.mark.parametrize("augment", [AUGMENT, VARIED], ids=["transposed", "varied"])
 @pytest.mark.parametrize("settings", SCHEMES, ids=str)
-def test_sequences_are_those_of_the_transposed_notes(settings):
+def test_sequences_are_those_of_the_changed_notes(settings, augment):
     coder = make_tokenizer(settings)
-    performance, semitones, tokens = transposed_sequences(coder, music_block(MUSIC), AUGMENT)
-    wanted = [(i, s) for i, one in enumerate(MUSIC) for s in within(one.pitch, coder.pitch_range)]
-    assert list(zip(performance.tolist(), semitones.tolist(), strict=True)) == wanted
-    assert len({s for _, s in wanted}) > 2
-    for k, (i, s) in enumerate(wanted):
-        low, high = coder.pitch_range
-        kept = MUSIC[i].take((MUSIC[i].pitch >= low) & (MUSIC[i].pitch <= high))
-        ids = coder.encode(replace(kept, pitch=(kept.pitch.astype(int) + s).astype(np.uint8)))
+    block = music_block(MUSIC)
+    copies = copies_of(augment, coder.semitone_bounds(block, None), IDS)
+    wanted, num_identical = {}, 0
+    for i, v in zip(copies.performance.tolist(), copies.variation.tolist(), strict=True):
+        variation = augment.variations[v]
+        ids = coder.encode(copy_of(coder, i, variation, augment))
         expected = ids if coder.width > 1 else np.concatenate(([BOS_ID], ids, [EOS_ID]))
-        assert np.array_equal(tokens[k], expected)
-    assert tokens.values.dtype == coder.dtype
+        key = i, variation.semitones, expected.tobytes()
+        num_identical += key in wanted
+        wanted.setdefault(key, (variation, expected))
+    found = [
+        (i, rows.base._replace(semitones=s), rows.tokens[k])
+        for rows in augmented_rows(coder, block, augment, IDS)
+        for k, (i, s) in enumerate(zip(rows.performance.tolist(), rows.semitones.tolist(), strict=True))
+    ]
+    assert len(found) == len(wanted) > len(MUSIC)
+    tokens_of = {(key[0], variation): expected for key, (variation, expected) in wanted.items()}
+    for i, variation, tokens in found:
+        assert np.array_equal(tokens, tokens_of[i, variation])
+        assert tokens.dtype == coder.dtype
+    assert sum(rows.num_identical for rows in augmented_rows(coder, block, augment, IDS)) == num_identical
+    assert (num_identical > 0) == (augment is VARIED)
 
 
-def within(pitch: np.ndarray, pitch_range: tuple[int, int]) -> list[int]:
-    low, high = pitch_range
-    return transpositions_within(pitch[(pitch >= low) & (pitch <= high)], AUGMENT, pitch_range)
+def test_what_a_vocabulary_is_learned_from_are_the_notes_of_all_copies():
+    coder = make_tokenizer({"name": "remi"})
+    music = augmented_music(coder, music_block(MUSIC), VARIED, IDS)
+    copies = copies_of(VARIED, coder.semitone_bounds(music_block(MUSIC), None), IDS)
+    assert len(music) == len(copies.performance)
+    heard = sorted(music[k].pitch.tolist() for k in range(len(music)))
+    expected = sorted(
+        copy_of(coder, i, VARIED.variations[v], VARIED).pitch.tolist()
+        for i, v in zip(copies.performance, copies.variation, strict=True)
+    )
+    assert heard == expected
 
 
 def test_no_music_is_no_sequence():
-    performance, semitones, tokens = transposed_sequences(make_tokenizer({"name": "remi"}), music_block([]), AUGMENT)
-    assert len(performance) == len(semitones) == len(tokens) == len(tokens.values) == 0
+    rows = list(augmented_rows(make_tokenizer({"name": "remi"}), music_block([]), AUGMENT))
+    assert sum(len(one.performance) + len(one.tokens) + len(one.tokens.values) for one in rows) == 0

@@ -48,6 +48,21 @@ def test_every_section_of_a_file_reaches_the_settings(tmp_path):
     assert config.generation.temperature == 1.0
 
 
+def test_a_mixture_is_names_with_weights(tmp_path):
+    data = load_experiment(written(tmp_path, WHOLE.replace("[bach, custom]", "jsb:3+custom"))).data
+    assert data.weights == {"jsb": 3.0, "custom": 1.0}
+    assert data.names == ("jsb", "custom")
+    assert load_experiment(written(tmp_path, WHOLE)).data.weights is None
+
+
+def test_augmentation_may_name_every_kind_of_copy(tmp_path):
+    text = "[0, 12]\n  stretches: [0.9, 1]\n  pedals: [kept, sounded]\n  copies: 3\n  while_loading: true"
+    augment = load_experiment(written(tmp_path, WHOLE.replace("[-1, 0, 1]", text))).augmentation
+    assert augment == AugmentConfig(
+        semitones=(0, 12), stretches=(0.9, 1.0), pedals=("kept", "sounded"), copies=3, while_loading=True
+    )
+
+
 def test_all_datasets_is_told_from_a_list_of_names(tmp_path):
     text = "data:\n  datasets: all\nmodel: {}\ntraining: {}\n"
     assert load_experiment(written(tmp_path, text)).data.datasets is None
@@ -65,7 +80,16 @@ def test_all_datasets_is_told_from_a_list_of_names(tmp_path):
         ("  steps: 10", "  steps: 0", r"one\.yaml:13: training\.steps must be 1 or more, found 0"),
         ("1e-3", "fast", r"one\.yaml:14: training\.learning_rate must be a number, found 'fast'"),
         ("1e-3", ".nan", r"one\.yaml:14: training\.learning_rate must be finite, found nan"),
-        ("[bach, custom]", "[1]", r"one\.yaml:3: data\.datasets must be `all` or a list of names, found \[1\]"),
+        ("[bach, custom]", "[1]", r"one\.yaml:3: data\.datasets must be `all`, a mixture such as .*, found \[1\]"),
+        ("[bach, custom]", "bach:0+custom", r"one\.yaml:3: data\.datasets: a mixture is names with a \+ between them"),
+        (
+            "[-1, 0, 1]",
+            "[0]\n  stretches: [1, fast]",
+            r"one\.yaml:9: augmentation\.stretches must be a list of numbers",
+        ),
+        ("[-1, 0, 1]", "[0]\n  pedals: [off]", r"one\.yaml:9: augmentation\.pedals must be a list of names, found"),
+        ("[-1, 0, 1]", "[0]\n  while_loading: 1", r"one\.yaml:9: augmentation\.while_loading must be true or false"),
+        ("  steps: 10", "  view: packed", r"one\.yaml:\d+: training\.view must be chunks or bars, found 'packed'"),
         ("[-1, 0, 1]", "[1]", r"one\.yaml:8: augmentation\.semitones must be distinct and hold 0"),
         ("name: gpt2", "name: gpt9", r"one\.yaml:10: model\.name 'gpt9' is not known; known: gpt2"),
         ("  name: remi\n", "", r"one\.yaml:5: tokenizer needs `name:`"),

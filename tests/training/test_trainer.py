@@ -19,12 +19,12 @@ from pianogen.lake import Lake
 from pianogen.models import load_model
 from pianogen.models.devices import pick_device
 from pianogen.shards import ShardSet
+from pianogen.shards.examples import IGNORED
 from pianogen.train import StopSignal, train_experiment
 from pianogen.training import trainer
 from pianogen.training.checkpoints import MetricsFile, Progress, checkpoint_steps
 from pianogen.training.experiment import ExperimentConfig, load_experiment
 from pianogen.training.runs import read_run, run_folder, run_id
-from pianogen.training.windows import IGNORED
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,79 @@
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from sequences import sequences_of
+
+from pianogen.shards.examples import IGNORED, Batch, ExampleConfig, Examples, Loader, attention_mask, batch_of
+from pianogen.tokenizers.base import PAD_ID
+from pianogen.training.loading import ExampleDataset, TorchLoader
+
+LENGTHS = (17, 30, 5, 9, 40)
+
+
+def examples(view: str = "chunks", lengths=LENGTHS, context_length: int = 4, **options) -> Examples:
+    """Of sequences whose tokens are all different: 100, 101, 102 …"""
+    ends = np.cumsum(lengths)
+    tokens = [np.arange(100 + end - n, 100 + end, dtype=np.uint16) for n, end in zip(lengths, ends, strict=True)]
+    return Examples(sequences_of(tokens), ExampleConfig(view=view, context_length=context_length, **options))
+
+
+def test_an_example_for_the_trainer_is_tokens_and_the_tokens_that_follow():
+    dataset = ExampleDataset(examples(lengths=(5,)), num_examples=1)
+    assert dataset[0]["input_ids"].tolist() == [100, 101, 102, 103]
+    assert dataset[0]["labels"].tolist() == [101, 102, 103, 104]
+    assert len(dataset) == 1
+
+
+def test_a_short_sequence_is_padded_and_its_padding_not_counted():
+    dataset = ExampleDataset(examples(lengths=(3,)), num_examples=1)
+    assert dataset[0]["input_ids"].tolist() == [100, 101, PAD_ID, PAD_ID]
+    assert dataset[0]["labels"].tolist() == [101, 102, IGNORED, IGNORED]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("view", ["chunks", "packed"])
+def test_torch_gets_the_same_batches_whatever_the_number_of_its_workers(view, num_workers):
+    loader = TorchLoader(Loader(examples(view), batch_size=3, num_examples=20), num_workers=num_workers)
+    expected = list(Loader(examples(view), batch_size=3, num_examples=20))
+    found = list(loader)
+    assert len(found) == len(expected) == 7
+    for batch, wanted in zip(found, expected, strict=True):
+        for name, values in zip(Batch._fields, wanted, strict=True):
+            assert torch.equal(batch[name], torch.from_numpy(values))
+    assert loader.state_dict()["consumed"] == 20
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_loader_that_was_stopped_in_mid_epoch_goes_on_with_other_workers_and_ranks(num_workers):
+    one = TorchLoader(Loader(examples(), batch_size=4), num_workers=num_workers)
+    first = [batch["input_ids"] for batch in itertools.islice(one, 5)]
+    # What was made ahead and not given does not count.
+    state = one.state_dict()
+    assert state["consumed"] == 20
+    ranks = [Loader(examples(), batch_size=2, rank=rank, world_size=3) for rank in range(3)]
+    rest = []
+    for loader in ranks:
+        loader.load_state_dict(state)
+        batches = itertools.islice(TorchLoader(loader, num_workers=num_workers), 4)
+        rest.append([batch["input_ids"] for batch in batches])
+    assert {loader.state_dict()["consumed"] for loader in ranks} == {44}
+    dealt = torch.stack([torch.stack(batches) for batches in rest])  # rank, batch, row, position
+    found = torch.cat([*first, dealt.permute(1, 2, 0, 3).reshape(24, 4)])
+    assert torch.equal(found, torch.from_numpy(batch_of(examples(), range(44)).input_ids))
+
+
+def test_attention_under_the_mask_is_that_of_each_piece_alone():
+    batch = batch_of(examples("packed", lengths=(3, 4, 6, 2), context_length=12), [0])
+    torch.manual_seed(0)
+    vectors = torch.randn(1, 1, 12, 8, dtype=torch.float64)
+    together = torch.nn.functional.scaled_dot_product_attention(
+        vectors, vectors, vectors, attn_mask=torch.from_numpy(attention_mask(batch.pieces))[:, None]
+    )[0, 0]
+    for piece in range(1, int(batch.pieces.max()) + 1):
+        where = torch.from_numpy(batch.pieces[0] == piece)
+        own = vectors[0, 0][where][None, None]
+        alone = torch.nn.functional.scaled_dot_product_attention(own, own, own, is_causal=True)[0, 0]
+        assert torch.allclose(together[where], alone)
+    assert batch.pieces.max() == 4
