@@ -44,6 +44,7 @@ COMMENTS = {
     "runs": "One row per finished training run. Units: nats per token, seconds, megabytes.",
     "metrics": "One row per logged step and split of a finished run. Units: nats per token, seconds, megabytes.",
     "manifests": "One row per stage and partition of the lake that this file was built from.",
+    "shards": "One row per shard of each experiment: where it lies, what it holds, and what it was made of.",
     "linked_files": "One row per Parquet file beside this one and bulk table that reads it. Units: rows, bytes.",
     "meta": "One row: the version of everything this file was built from, and the folder where it was published.",
 }
@@ -54,6 +55,13 @@ _COUNTED = "all performances, no_copies, or once for each cluster of the same mu
 COLUMN_COMMENTS: dict[str, dict[str, str]] = {
     "performance_statistics": _MEASURES,
     "described_performances": _MEASURES,
+    "shards": {
+        "shard": "Its number in the experiment.",
+        "num_notes": "Notes of the performances, those of every copy. Unit: notes.",
+        "num_identical": "Copies left out, since their tokens are those of another one. Unit: sequences.",
+        "num_bytes": "Size of the file. Unit: bytes.",
+        "path": "Relative to the folder of this database.",
+    },
     "histograms": {
         "measure": "One of histogram_bins.measure.",
         "bin": "Numbered from 0; its edges are in histogram_bins.",

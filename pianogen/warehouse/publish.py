@@ -2,6 +2,7 @@
 
     lake tables            copied as tables; the bulk ones are linked (see links.py)
     runs, metrics          read from the folders of finished runs (see runs.py)
+    shards                 read from their manifests (see shard_rows.py)
     manifests              which version of each stage the file was built from
     <sql>/views/*.sql      views over all of these, one a file, each file named after it
 
@@ -38,9 +39,10 @@ from pianogen.warehouse import links
 from pianogen.warehouse.comments import COLUMN_COMMENTS, COMMENTS
 from pianogen.warehouse.reading import open_warehouse
 from pianogen.warehouse.runs import read_runs
+from pianogen.warehouse.shard_rows import read_shards
 
 _MODULES = (
-    *(f"pianogen.warehouse.{name}" for name in ("comments", "links", "publish", "runs")),
+    *(f"pianogen.warehouse.{name}" for name in ("comments", "links", "publish", "runs", "shard_rows")),
     "pianogen.measured",
     "pianogen.views",
     "pianogen.statistics.comparison",
@@ -101,6 +103,7 @@ def publish_warehouse(lake: Lake, runs: Path, sql: Path, out: Path) -> dict[str,
             own = {
                 "runs": found_runs,
                 "metrics": metrics,
+                "shards": read_shards(lake, out.parent),
                 "manifests": pa.Table.from_pylist(rows, schema=MANIFESTS),
                 "linked_files": linked_files,
                 "meta": pa.table({"version": [version], "folder": [str(out.parent)]}),

@@ -18,6 +18,7 @@ from pianogen.lake import Lake
 from pianogen.tables import SCHEMAS
 from pianogen.views import apply_views
 from pianogen.warehouse.links import FOLDER_VARIABLE
+from pianogen.warehouse.shard_rows import SEQUENCES_COMMENT, create_sequences, names_sequences
 
 T = TypeVar("T")
 
@@ -136,6 +137,8 @@ def stream_query(
             refuses it, or the time is over; the latter two also out of `batches`.
     """
     with open_warehouse(path) as connection:
+        if names_sequences(sql):
+            create_sequences(connection, Path(path).resolve().parent)
         limited = _Limited(connection, timeout)
         reader = limited.run(lambda: _ask(connection, sql, parameters or {}))
         yield Rows(reader.schema, limited.batches(reader))
@@ -285,4 +288,13 @@ def list_tables(path: Path) -> pa.Table:
     Raises:
         QueryError: there is no warehouse, or it cannot be read.
     """
-    return query_warehouse(path, _TABLES)
+    found = query_warehouse(path, _TABLES)
+    if "shards" not in found["name"].to_pylist():
+        return found
+    num = query_warehouse(path, "select sum(num_sequences)::bigint as num from shards having count(*) > 0")["num"]
+    if not len(num):
+        return found
+    sequences = {"name": ["sequences"], "kind": ["view"], "num_rows": num, "comment": [SEQUENCES_COMMENT]}
+    return pa.concat_tables([found, pa.table(sequences, schema=found.schema)]).sort_by(
+        [("kind", "ascending"), ("name", "ascending")]
+    )
