@@ -7,6 +7,7 @@ working directory. The library reads no environment variable.
 import os
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,8 @@ class Settings:
     starter: bool = True
     """Ingest the Bach chorales that the music21 package carries."""
     folders: tuple[FolderDataset, ...] = field(default=())
+    tokenizers: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    """Tokenizers whose round trips are measured beside the built-in ones, by name; None: a built-in one is not."""
 
     @property
     def num_workers(self) -> int:
@@ -133,6 +136,7 @@ class Settings:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+_NAME_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789_-"
 _PATHS = {
     "lake": "data/lake",
     "runs": "data/runs",
@@ -174,7 +178,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
-    known = {*_PATHS, *_PLAIN, "datasets", "download", "splits"}
+    known = {*_PATHS, *_PLAIN, "datasets", "download", "splits", "tokenizers"}
     if unknown := sorted(set(values) - known):
         raise SettingsError(f"{origin}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}")
     plain = {}
@@ -199,7 +203,26 @@ def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
     datasets = tuple(_folder_dataset(name, table, root, origin) for name, table in folders.items())
     download = _download_config(values.get("download", {}), origin)
     splits = _split_policy(values.get("splits", {}), origin)
-    return Settings(root=root, folders=datasets, download=download, splits=splits, **paths, **plain)
+    tokenizers = _tokenizers(values.get("tokenizers", {}), origin)
+    return Settings(
+        root=root, folders=datasets, download=download, splits=splits, tokenizers=tokenizers, **paths, **plain
+    )
+
+
+def _tokenizers(tables: Any, origin: str) -> dict[str, dict[str, Any] | None]:
+    if not isinstance(tables, dict):
+        raise SettingsError(f"{origin}: [tokenizers.NAME] tables expected, found {tables!r}")
+    found: dict[str, dict[str, Any] | None] = {}
+    for name, table in tables.items():
+        if not name or not set(name) <= set(_NAME_LETTERS):
+            raise SettingsError(f"{origin}: [tokenizers.{name}]: a tokenizer's name has only a-z, 0-9, _ and -")
+        if table is not False and not (isinstance(table, dict) and isinstance(table.get("name"), str)):
+            raise SettingsError(
+                f'{origin}: [tokenizers.{name}]: needs name = "SCHEME" and its options, or {name} = false to leave it '
+                f"out; found {table!r}"
+            )
+        found[name] = table or None
+    return found
 
 
 def _split_policy(table: Any, origin: str) -> SplitPolicy:
@@ -243,7 +266,7 @@ def _download_config(table: Any, origin: str) -> DownloadConfig:
 def _folder_dataset(name: str, table: Any, root: Path, origin: str) -> FolderDataset:
     where = f"{origin}: [datasets.{name}]"
     # Dagster shows partition keys in web addresses, where commas and spaces break pages.
-    if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-"):
+    if not name or not set(name) <= set(_NAME_LETTERS):
         raise SettingsError(f"{where}: a dataset's name has only a-z, 0-9, _ and -")
     catalogued = name in load_entries()
     folder = table.get("folder") if isinstance(table, dict) else None

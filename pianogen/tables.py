@@ -390,6 +390,26 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("p95", pa.float64()),
         ]
     ),
+    # One row per tokenizer and performance: what comes back of its notes (see round_trips/matching.py).
+    "round_trips": pa.schema(
+        [
+            ("tokenizer", pa.string()),  # as the settings name it
+            ("tokenizer_version", pa.string()),
+            ("performance_id", ID),
+            ("num_notes", pa.int32()),  # of the source, without drums
+            ("num_decoded", pa.int32()),
+            ("num_matched", pa.int32()),  # decoded notes that are notes of the source, each for one
+            ("num_same_pitch", pa.int32()),  # the same with pitches alone
+            ("num_unencodable", pa.int32()),  # notes of the source beyond the scheme's pitches; they count in num_notes
+            ("num_tokens", pa.int64()),  # without BOS and EOS
+            ("num_unknown", pa.int64()),  # of them, those that stand for what the vocabulary does not have
+            # Sums over matched notes; null: the tokens say nothing of it.
+            ("onset_error_sec", pa.float64()),
+            ("onset_shift_sec", pa.float64()),  # with its sign; positive: decoded notes come late
+            ("duration_error_sec", pa.float64()),
+            ("velocity_error", pa.float64()),
+        ]
+    ),
     # One row per evaluated run and test performance.
     "evaluations": pa.schema(
         [

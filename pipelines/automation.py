@@ -37,7 +37,7 @@ def when_inputs_change() -> dg.AutomationCondition:
 
 
 CORPUS_BY_DATASET = ("performances", "fingerprints", "statistics")
-CORPUS = ("duplicate_pairs", "clusters", "splits", "comparison", "warehouse", "data_cards")
+CORPUS = ("duplicate_pairs", "clusters", "splits", "round_trips", "comparison", "warehouse", "data_cards")
 EXPERIMENT = ("shards", "runs", "evaluations", "samples")
 PUBLISHED = ("leaderboard", "report")
 
@@ -49,7 +49,7 @@ reingest = dg.define_asset_job(
 curate = dg.define_asset_job(
     "curate",
     dg.AssetSelection.assets(*CORPUS),
-    description="Find the same music, split, compare, publish: over all datasets.",
+    description="Find the same music, split, measure tokenizers, compare, publish: over all datasets.",
 )
 experiment = dg.define_asset_job(
     "experiment",

@@ -129,6 +129,20 @@ def of_dataset_statistics(columns: Iterable[str]) -> dg.TableColumnLineage:
     return _lineage(found)
 
 
+def of_round_trips() -> dg.TableColumnLineage:
+    """Of `round_trips`; what train holds decides what is learned, and through it everything but the source's notes."""
+    notes = ("notes.is_drum", "notes.pitch")
+    times = (*notes, *(f"notes.{name}" for name in ("onset_tick", "duration_tick", "onset_sec", "offset_sec")))
+    played = (*times, "notes.velocity", "ticks_per_quarter", "tempos.tick", "tempos.tempo_qpm")
+    tokens = (*played, *(f"time_signatures.{name}" for name in ("tick", "numerator", "denominator")),
+              *(f"pedal_presses.{name}" for name in ("pedal", "press_sec", "lift_sec")))  # fmt: skip
+    sources = {"performance_id": ("performance_id",), "num_notes": ("notes.is_drum",), "num_unencodable": notes}
+    figures = ("num_decoded", "num_matched", "num_same_pitch", "num_tokens", "num_unknown", "onset_error_sec",
+               "onset_shift_sec", "duration_error_sec", "velocity_error")  # fmt: skip
+    found = {column: {"performances": names} for column, names in sources.items()}
+    return _lineage(found | {column: {"performances": tokens, "splits": ("split",)} for column in figures})
+
+
 def _lineage(sources: Mapping[str, Mapping[str, Sequence[str]]]) -> dg.TableColumnLineage:
     return dg.TableColumnLineage({column: list(_deps(by_asset)) for column, by_asset in sources.items()})
 

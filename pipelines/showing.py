@@ -38,6 +38,11 @@ def full_page(settings: Settings, dataset: str = "index") -> dg.UrlMetadataValue
     return dg.MetadataValue.url((settings.report / "data" / f"{dataset}.html").as_uri())
 
 
+def full_page_of_tokenizers(settings: Settings) -> dg.UrlMetadataValue:
+    """The report's page of the tokenizers, which the asset `report` writes."""
+    return dg.MetadataValue.url((settings.report / "tokenizers.html").as_uri())
+
+
 SHOWN = 20
 """Lines of a list on an asset's page."""
 

@@ -11,8 +11,11 @@ from builders import notes, write_tiny_experiment
 
 from pianogen.midi.columns import NoteColumns
 from pianogen.midi.render import midi_bytes
+from pianogen.round_trips.tokenizers import BUILT_IN
 
 PROJECT = Path(__file__).resolve().parents[1]
+MEASURED = ("jsb", "note_chord")
+"""Tokenizers whose round trips are measured: one that learns, and one that does not."""
 
 
 def tune(seed: int, num_notes: int = 60) -> NoteColumns:
@@ -41,6 +44,7 @@ class Project:
             f'warehouse = "pianogen.duckdb"\n'
             '[datasets.scores]\nfolder = "scores"\nsplit = "auto"\n'
             '[datasets.custom]\nfolder = "custom"\nsplit = "train"\n'
+            + "".join(["[tokenizers]\n", *(f"{name} = false\n" for name in BUILT_IN if name not in MEASURED)])
         )
         write_tiny_experiment(root / "experiments", **training)
         for seed in range(num_scores):

@@ -39,6 +39,7 @@ COMMANDS = [
     "audit",
     "sql",
     "tokenize",
+    "tokenizers",
     "train",
     "evaluate",
     "generate",

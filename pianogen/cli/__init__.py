@@ -4,6 +4,7 @@
     corpus.py     inspect, ingest
     warehouse.py  sql, warehouse
     same_music.py dedupe, audit
+    tokenizers.py tokenizers
     models.py     tokenize, train, evaluate, generate, leaderboard, report
     rows.py       rows as tables, CSV, JSON, Markdown, Parquet;  shared.py options, bars
 
@@ -15,10 +16,10 @@ import sys
 from rich.text import Text
 
 from pianogen import errors
-from pianogen.cli import corpus, datasets, models, same_music, warehouse
+from pianogen.cli import corpus, datasets, models, same_music, tokenizers, warehouse
 from pianogen.cli.shared import app, err
 
-__all__ = ["app", "corpus", "datasets", "main", "models", "same_music", "warehouse"]
+__all__ = ["app", "corpus", "datasets", "main", "models", "same_music", "tokenizers", "warehouse"]
 
 
 def main() -> None:

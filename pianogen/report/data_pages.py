@@ -20,6 +20,7 @@ from pianogen.report import data_queries as queries
 from pianogen.report import page_figures
 from pianogen.report.data_figures import COUNTED, SPLITS, Figure, numbers
 from pianogen.report.rendering import environment, in_script, own, rounded, shown
+from pianogen.report.tokenizer_page import FILE_NAME as TOKENIZERS
 from pianogen.static_pages import content_policy
 
 PLOTLY = "plotly.min.js"
@@ -55,7 +56,8 @@ def data_pages(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     heard = [i for ids in listened.values() for i in ids]
     notes = _by(_rows(connection, queries.notes(heard)) if heard else [], "performance_id")
     by_dataset = {query: _by(found, "dataset") for query, found in rows.items() if query not in _OF_TWO}
-    pages = {"index.html": _comparison(rows, links)}
+    has_tokenizers = bool(connection.sql("select 1 from tokenizer_round_trips limit 1").fetchall())
+    pages = {"index.html": _comparison(rows, links, has_tokenizers)}
     for name in names:
         own_rows = {query: found.get(name, []) for query, found in by_dataset.items()}
         asked = queries.dataset_queries(name, listened[name])
@@ -89,7 +91,7 @@ def _by(rows: list[Row], column: str) -> Rows:
     return found
 
 
-def _comparison(rows: Rows, links: dict[str, str]) -> str:
+def _comparison(rows: Rows, links: dict[str, str], has_tokenizers: bool) -> str:
     data, plots = page_figures.comparison(rows, list(links))
     overview = [{**row, "link": links[row["dataset"]]} for row in rows["overview"]]
     return _page(
@@ -104,6 +106,7 @@ def _comparison(rows: Rows, links: dict[str, str]) -> str:
         drift=rows["drift"],
         has_splits=any(len(page_figures.splits_of(data, i)) > 1 for i in range(len(links))),
         columns=COLUMNS,
+        tokenizers=TOKENIZERS if has_tokenizers else None,
     )
 
 

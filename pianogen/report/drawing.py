@@ -5,6 +5,7 @@ every dataset is labelled where it is drawn; where two or three things share axe
 (2008), which colour-blind readers tell apart, and another stroke each.
 """
 
+import base64
 import contextlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -87,6 +88,11 @@ def to_svg(figure: Figure) -> str:
     with style():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return buffer.getvalue().decode("utf-8")
+
+
+def to_address(figure: Figure) -> str:
+    """Address that holds the SVG itself; an image can't run script, whatever text it shows."""
+    return "data:image/svg+xml;base64," + base64.b64encode(to_svg(figure).encode()).decode()
 
 
 def new_figure(*, height: float, axes: bool = True) -> tuple[Figure, Any]:

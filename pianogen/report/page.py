@@ -8,7 +8,6 @@ would still not run.
 The report holds no clock and no absolute path: the same warehouse gives the same bytes.
 """
 
-import base64
 import contextlib
 import hashlib
 import importlib.metadata
@@ -27,7 +26,10 @@ from pianogen.dedupe.groups import TIERS
 from pianogen.errors import QueryError
 from pianogen.report import plots, same_music
 from pianogen.report.data_pages import PLOTLY, data_pages, file_name, plotly_script
+from pianogen.report.drawing import to_address
 from pianogen.report.rendering import environment, own
+from pianogen.report.tokenizer_page import FILE_NAME as TOKENIZERS
+from pianogen.report.tokenizer_page import tokenizer_page
 from pianogen.static_pages import content_policy, require_replaceable
 from pianogen.warehouse import open_warehouse
 
@@ -104,14 +106,16 @@ def write_report(warehouse: Path, out: Path) -> Path:
     """
     out = Path(out).resolve()
     require_replaceable(out, "a report", _MARK)
-    rows, about_data = _read(Path(warehouse))
+    rows, about_data, about_tokenizers = _read(Path(warehouse))
     samples = [_sample(row) for row in rows["samples"]]
-    page = _render(rows, samples, has_data_pages=bool(about_data))
+    page = _render(rows, samples, has_data_pages=bool(about_data), tokenizers=TOKENIZERS if about_tokenizers else None)
     with _replacing(out) as folder:
         (folder / "index.html").write_text(page, encoding="utf-8", newline="\n")
         if about_data:
             (folder / "data").mkdir()
             (folder / "data" / PLOTLY).write_bytes(plotly_script())
+        if about_tokenizers:
+            (folder / TOKENIZERS).write_text(about_tokenizers, encoding="utf-8", newline="\n")
         for name, text in about_data.items():
             (folder / "data" / name).write_text(text, encoding="utf-8", newline="\n")
         (folder / "samples").mkdir()
@@ -123,8 +127,8 @@ def write_report(warehouse: Path, out: Path) -> Path:
 # Reading
 
 
-def _read(warehouse: Path) -> tuple[dict[str, list[Row]], dict[str, str]]:
-    """Rows of the page by query, and the pages of the data by name."""
+def _read(warehouse: Path) -> tuple[dict[str, list[Row]], dict[str, str], str | None]:
+    """Rows of the page by query, the pages of the data by name, and that of the tokenizers, if any was measured."""
     rows = {}
     # One connection for all: every query sees the same file, even while a new one is swapped in.
     with open_warehouse(warehouse) as connection:
@@ -134,10 +138,10 @@ def _read(warehouse: Path) -> tuple[dict[str, list[Row]], dict[str, str]]:
             except duckdb.Error as error:
                 raise QueryError(f"{warehouse}: the report can't read {name}; publish it again: {error}") from None
         try:
-            pages = data_pages(connection)
+            pages, about_tokenizers = data_pages(connection), tokenizer_page(connection)
         except duckdb.Error as error:
             raise QueryError(f"{warehouse}: the report can't read the data; publish it again: {error}") from None
-    return rows, pages
+    return rows, pages, about_tokenizers
 
 
 def _sample(row: Row) -> Row:
@@ -174,7 +178,7 @@ def _file_name(row: Row) -> str:
 # Rendering
 
 
-def _render(rows: dict[str, list[Row]], samples: list[Row], has_data_pages: bool) -> str:
+def _render(rows: dict[str, list[Row]], samples: list[Row], has_data_pages: bool, tokenizers: str | None) -> str:
     style = own("page.css")
     scripts = [own(name) for name in SCRIPTS]
     datasets, leaderboard = rows["datasets"], rows["leaderboard"]
@@ -192,6 +196,7 @@ def _render(rows: dict[str, list[Row]], samples: list[Row], has_data_pages: bool
             totals=totals,
             datasets=[{**row, "link": f"data/{file_name(row['dataset'])}"} for row in datasets],
             has_data_pages=has_data_pages,
+            tokenizers=tokenizers,
             leaderboard=leaderboard,
             num_test_splits=len({row["split_version"] for row in leaderboard}),
             contamination=rows["contamination"],
@@ -224,15 +229,15 @@ def _same_music(rows: dict[str, list[Row]]) -> Row:
 def _data_plots(rows: dict[str, list[Row]]) -> list[Row]:
     return [
         {
-            "address": _inline(plots.note_counts([row for row in rows["datasets"] if row["num_notes"] is not None])),
+            "address": to_address(plots.note_counts([row for row in rows["datasets"] if row["num_notes"] is not None])),
             "text": "Bar chart of the notes in each dataset; the numbers stand in the table above.",
         },
         {
-            "address": _inline(plots.pitch_distribution(rows["pitch_distribution"])),
+            "address": to_address(plots.pitch_distribution(rows["pitch_distribution"])),
             "text": "Share of the notes of each dataset at each pitch of the piano.",
         },
         {
-            "address": _inline(plots.duration_by_dataset(rows["performance_statistics"])),
+            "address": to_address(plots.duration_by_dataset(rows["performance_statistics"])),
             "text": "Hours of music in each dataset, and how long its performances are.",
         },
     ]
@@ -254,7 +259,7 @@ def _runs(rows: dict[str, list[Row]]) -> list[Row]:
             best = min(validation, key=lambda row: (row["nll"], row["step"]))
             text += f" The best validation nll is {best['nll']:.3f} nats per token, at step {best['step']}."
         rank = ranks.get(key, len(ranks))
-        address, terms = _inline(plots.loss_curve(curve)), _terms(run)
+        address, terms = to_address(plots.loss_curve(curve)), _terms(run)
         runs.append({**run, "rank": rank, "address": address, "text": text, "terms": terms})
     return sorted(runs, key=lambda run: run["rank"])
 
@@ -271,11 +276,6 @@ def _terms(run: Row) -> str:
         by_licence.setdefault(licences.get(name, "not stated"), []).append(name)
     named = "; ".join(f"{licence} ({', '.join(names)})" for licence, names in sorted(by_licence.items()))
     return f"non-commercial licence: {named}"
-
-
-def _inline(figure: Any) -> str:
-    """Address that holds the picture itself; an image can't run script, whatever text it shows."""
-    return "data:image/svg+xml;base64," + base64.b64encode(plots.to_svg(figure).encode()).decode()
 
 
 # The folder

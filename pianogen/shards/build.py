@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -31,20 +31,11 @@ from pianogen.shards.files import (
 )
 from pianogen.shards.gate import JudgedShard, leaks_in_shards
 from pianogen.shards.learning import learned_settings
+from pianogen.shards.members import Member, split_members
 from pianogen.shards.rows import Rows, augmented_rows
 from pianogen.splits import policy_of
 from pianogen.tokenizers.base import Tokenizer, make_tokenizer
 from pianogen.tokenizers.lists import as_lists
-
-
-class Member(NamedTuple):
-    """Performances of one split in one block of the ingest."""
-
-    split: str
-    dataset: str
-    ingest_block: str
-    performance_ids: tuple[str, ...]
-    """Ascending."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +86,7 @@ def build_shards(
             f"dataset {absent[0]!r} is not in the lake, which has {', '.join(there) or 'none'}; ingest it"
         )
     certificate = contamination.require_clean(lake)
-    members = members_of(lake, datasets)
+    members = split_members(lake, datasets)
     train = [(member.ingest_block, member.performance_ids) for member in members if member.split == "train"]
     tokenizer = learned_settings(lake, tokenizer, train, augment)
     tasks = _tasks(tokenizer, augment, members)
@@ -155,30 +146,6 @@ def _dataset_versions(lake: Lake, datasets: Sequence[str] | None) -> dict[str, s
         for m in lake.manifests("ingest")
         if datasets is None or m.partition in datasets
     }
-
-
-def members_of(lake: Lake, datasets: Sequence[str] | None = None) -> list[Member]:
-    """The performances of each split, by the blocks that they lie in.
-
-    Raises:
-        ContaminationError: a performance has no split.
-    """
-    split_of = dict(zip(*lake.read("splits", ["performance_id", "split"]).to_pydict().values(), strict=True))
-    found = []
-    for manifest in lake.manifests("ingest"):
-        if datasets is not None and manifest.partition not in datasets:
-            continue
-        for block in manifest.blocks:
-            members = lake.read_block("ingest", block, "performances", ["performance_id"])["performance_id"].to_pylist()
-            if unplaced := [p for p in members if p not in split_of]:
-                raise ContaminationError(
-                    f"{len(unplaced)} performances of {manifest.partition} have no split (the first: {unplaced[0]}); "
-                    "find duplicate pairs, clusters and splits again (`pianogen dedupe`)"
-                )
-            for split in SPLITS:
-                if chosen := tuple(sorted(p for p in members if split_of[p] == split)):
-                    found.append(Member(split, manifest.partition, block, chosen))
-    return found
 
 
 def _tasks(tokenizer: Mapping, augment: AugmentConfig, members: Sequence[Member]) -> list[_ShardTask]:

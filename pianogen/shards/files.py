@@ -19,6 +19,7 @@ STAGE = Stage(
         "pianogen.shards.build",
         "pianogen.shards.files",
         "pianogen.shards.learning",
+        "pianogen.shards.members",
         "pianogen.shards.rows",
         "pianogen.augment",
         "pianogen.varied",

@@ -70,6 +70,8 @@ class Tokenizer(Protocol):
     """Those of ATTRIBUTES that tokens say something of."""
     clock: Literal["quarters", "seconds"]
     """What tokens tell time in: decoded music keeps the source's quarters, or its seconds."""
+    unknown_ids: tuple[int, ...]
+    """Ids that stand for what the vocabulary does not have; none where whatever is encoded has its own."""
 
     @property
     def dtype(self) -> np.dtype:
@@ -129,6 +131,7 @@ class _Described(ABC):
     pitch_range: tuple[int, int]
     carries: frozenset[str]
     clock: Literal["quarters", "seconds"] = "quarters"
+    unknown_ids: tuple[int, ...] = ()
     code: tuple[str, ...] = ()
     """Modules beside the classes' own that decide which tokens the same notes get."""
     _version: str | None = None

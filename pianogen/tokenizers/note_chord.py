@@ -78,6 +78,7 @@ class NoteChord(LearnedTokenizer):
 
     name = "note_chord"
     carries = frozenset({"pitch"})
+    unknown_ids = (UNKNOWN_ID,)
 
     def __init__(
         self,

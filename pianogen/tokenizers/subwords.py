@@ -115,6 +115,8 @@ class Subwords(LearnedTokenizer):
         if len(runs) > vocab_size:
             raise SettingsError(f"tokenizer subwords: {len(runs)} tokens were learned, vocab_size is {vocab_size}")
         self.vocab = tuple("+".join(self.base.vocab[i] for i in run) for run in runs)
+        unknown = set(self.base.unknown_ids)
+        self.unknown_ids = tuple(i for i, run in enumerate(runs) if unknown.intersection(run))
         self._runs = token_block([np.array(run, np.uint32) for run in runs], self.base)
         self._begins_word = _word_beginnings(self.base, split)
 

@@ -39,6 +39,10 @@ COMMENTS = {
     "histograms": "One row per performance, measure and bin that is not empty. Units: in histogram_bins.",
     "histogram_bins": "One row per measure of histograms and bin: its edges, their unit, and what is counted.",
     "statistics_history": "One row per dataset, measured version of it, and measure of performance_statistics.",
+    "round_trips": (
+        "One row per tokenizer and performance: what decode(encode(x)) gives back. Units: notes, tokens; sums over "
+        "matched notes of seconds and of MIDI velocities."
+    ),
     "evaluations": "One row per evaluated run and test performance. Units: nats, seconds.",
     "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
     "runs": "One row per finished training run. Units: nats per token, seconds, megabytes.",

@@ -8,7 +8,7 @@ from pipelines.resources import Workspace
 
 
 @dg.asset(
-    deps=["comparison"],
+    deps=["comparison", "round_trips"],
     group_name="statistics",
     kinds={"duckdb"},
     pool="lake",

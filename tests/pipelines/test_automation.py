@@ -205,5 +205,6 @@ def test_what_changed_flows_on_by_data_version_and_training_waits_to_be_asked(pr
         (project.custom / "new.mid").write_bytes(midi_bytes(tune(99)))
         run(instance, "reingest", "custom")
         flowed = requested(instance)
-        assert {"duplicate_pairs", "clusters", "splits", "comparison", "warehouse", "data_cards"} <= flowed
+        assert {"duplicate_pairs", "clusters", "splits", "round_trips", "comparison", "warehouse"} <= flowed
+        assert "data_cards" in flowed
         assert not flowed & {"shards", "runs", "evaluations", "samples"}

@@ -44,9 +44,10 @@ def test_the_graph_is_the_one_that_the_documents_draw(defs):
         "duplicate_pairs": ("corpus", ["fingerprints"], False),
         "clusters": ("corpus", ["duplicate_pairs"], False),
         "splits": ("corpus", ["clusters"], False),
+        "round_trips": ("tokens", ["performances", "splits"], False),
         "statistics": ("statistics", ["performances"], True),
         "comparison": ("statistics", ["clusters", "splits", "statistics"], False),
-        "warehouse": ("statistics", ["comparison"], False),
+        "warehouse": ("statistics", ["comparison", "round_trips"], False),
         "data_cards": ("statistics", ["warehouse"], False),
         "shards": ("tokens", ["splits"], True),
         "runs": ("training", ["shards"], True),
@@ -75,7 +76,7 @@ def test_each_job_holds_the_assets_of_its_name_in_the_documents(defs):
     }
     assert selected == {
         "reingest": {"performances", "fingerprints", "statistics"},
-        "curate": {"duplicate_pairs", "clusters", "splits", "comparison", "warehouse", "data_cards"},
+        "curate": {"duplicate_pairs", "clusters", "splits", "round_trips", "comparison", "warehouse", "data_cards"},
         "experiment": {"shards", "runs", "evaluations", "samples"},
         "publish": {"leaderboard", "report"},
     }
@@ -113,6 +114,7 @@ def test_assets_that_write_tables_name_their_columns(defs):
         "clusters": {"clusters"},
         "splits": {"splits", "split_moves", "contamination"},
         "statistics": {"histograms", "statistics_history"},
+        "round_trips": {"round_trips"},
         "evaluations": {"evaluations"},
         "samples": {"samples"},
     }

@@ -47,6 +47,11 @@ SOUND = """
     insert into splits by name select * from (values
         ('p1', 'a', 'c1', 'c1', 'train'), ('p2', 'a', 'c1', 'c1', 'train'), ('p3', 'b', 'c2', 'c2', 'test')
     ) as v (performance_id, dataset, cluster_id, split_group, split);
+    insert into round_trips by name
+        select performance_id, num_notes, num_notes as num_decoded, num_notes as num_matched,
+            num_notes as num_same_pitch, 0 as num_unencodable, 4 * num_notes as num_tokens, 0 as num_unknown,
+            unnest(['remi', 'jsb']) as tokenizer
+        from performances;
     insert into runs by name select 'quick' as experiment, 'r1' as run_id, 1000 as num_parameters, 50 as steps,
         12.5 as train_sec, 300.0 as peak_memory_mb, 'split' as split_version, 'certificate' as certificate;
     insert into evaluations by name select 'quick' as experiment, 'r1' as run_id, 'p3' as performance_id,
@@ -362,6 +367,37 @@ def test_a_dataset_whose_sums_lost_notes_is_named(sound):
     sound.execute("delete from histograms where performance_id = 'p1'")
     (found,) = violations(sound, "comparison/every_note_is_counted")
     assert (found["dataset"], found["num_notes"], found["num_notes_counted"]) == ("a", 3, 1.0)
+
+
+def test_a_performance_that_a_tokenizer_did_not_encode_or_did_twice_and_one_that_is_gone_are_named(sound):
+    sound.execute("""
+        update round_trips set performance_id = 'gone' where performance_id = 'p1' and tokenizer = 'jsb';
+        insert into round_trips by name select * from round_trips where performance_id = 'p2' and tokenizer = 'remi';
+    """)
+    found = violations(sound, "round_trips/every_performance_is_measured_once")
+    assert [(row["tokenizer"], row["performance_id"], row["num_rows"]) for row in found] == [
+        ("jsb", "gone", 1),
+        ("jsb", "p1", 0),
+        ("remi", "p2", 2),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "num_notes = 7",
+        "num_matched = 9",
+        "num_same_pitch = 9",
+        "num_unencodable = 1",
+        "num_unknown = 99",
+        "num_tokens = -1",
+        "onset_error_sec = -0.5",
+    ],
+)
+def test_a_round_trip_whose_notes_do_not_add_up_is_named(sound, change):
+    sound.execute(f"update round_trips set {change} where performance_id = 'p1' and tokenizer = 'remi'")
+    (found,) = violations(sound, "round_trips/notes_add_up")
+    assert (found["tokenizer"], found["performance_id"]) == ("remi", "p1")
 
 
 def test_rows_of_no_performance_are_named_with_their_table(sound):

@@ -1,0 +1,46 @@
+"""Which performances of which blocks of the ingest stand in which split."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pianogen.errors import ContaminationError
+from pianogen.lake import Lake
+from pianogen.shards.files import SPLITS
+
+
+class Member(NamedTuple):
+    """Performances of one split in one block of the ingest."""
+
+    split: str
+    dataset: str
+    ingest_block: str
+    performance_ids: tuple[str, ...]
+    """Ascending."""
+
+
+def split_members(lake: Lake, datasets: Sequence[str] | None = None) -> list[Member]:
+    """The performances of each split, by the blocks that they lie in.
+
+    Args:
+        lake: holds the current split.
+        datasets: names to take; all of them without it.
+
+    Raises:
+        ContaminationError: a performance has no split.
+    """
+    split_of = dict(zip(*lake.read("splits", ["performance_id", "split"]).to_pydict().values(), strict=True))
+    found = []
+    for manifest in lake.manifests("ingest"):
+        if datasets is not None and manifest.partition not in datasets:
+            continue
+        for block in manifest.blocks:
+            members = lake.read_block("ingest", block, "performances", ["performance_id"])["performance_id"].to_pylist()
+            if unplaced := [p for p in members if p not in split_of]:
+                raise ContaminationError(
+                    f"{len(unplaced)} performances of {manifest.partition} have no split (the first: {unplaced[0]}); "
+                    "find duplicate pairs, clusters and splits again (`pianogen dedupe`)"
+                )
+            for split in SPLITS:
+                if chosen := tuple(sorted(p for p in members if split_of[p] == split)):
+                    found.append(Member(split, manifest.partition, block, chosen))
+    return found
