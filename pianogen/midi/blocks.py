@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pianogen.midi.columns import NoteColumns, united
-from pianogen.midi.time import tempo_map
+from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER, SEC_STEPS, tempo_map
 from pianogen.owners import Owners
 
 READS = {
@@ -144,7 +144,9 @@ def steady_music(
     num = len(note_edges) - 1
     none = np.zeros(num + 1, np.int64)
     press_edges, press_tick = presses or (none, np.empty((0, 2), np.int32))
-    seconds = tempo_map(none[:0], none[:0], ticks_per_quarter).seconds
+    # As `TempoMap.seconds` has them, without a search for the tempo of each tick.
+    sec_per_tick = DEFAULT_MICROSECONDS_PER_QUARTER / (1e6 * ticks_per_quarter)
+    offset_tick = onset_tick.astype(np.int64) + duration_tick
     return MusicBlock(
         ticks_per_quarter=np.full(num, ticks_per_quarter, np.int32),
         note_edges=note_edges,
@@ -152,8 +154,8 @@ def steady_music(
         velocity=velocity,
         onset_tick=onset_tick.astype(np.int32),
         duration_tick=duration_tick.astype(np.int32),
-        onset_sec=seconds(onset_tick),
-        offset_sec=seconds(onset_tick.astype(np.int64) + duration_tick),
+        onset_sec=np.rint(onset_tick * sec_per_tick * SEC_STEPS) / SEC_STEPS,
+        offset_sec=np.rint(offset_tick * sec_per_tick * SEC_STEPS) / SEC_STEPS,
         press_edges=press_edges,
         press_tick=press_tick,
         tempo_edges=none,

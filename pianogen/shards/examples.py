@@ -17,7 +17,7 @@ from pianogen.lake import digest
 from pianogen.shards import views
 from pianogen.shards.rows import copy_tokens
 from pianogen.shards.sequences import Sequences
-from pianogen.tokenizers.base import PAD_ID, ShiftedTokenizer, TokenBlock, Tokenizer
+from pianogen.tokenizers.base import PAD_ID, TokenBlock, Tokenizer, can_shift
 
 IGNORED = -100
 """Label of a position that is not counted in the loss."""
@@ -216,7 +216,7 @@ class Examples:
     def _is_shifted(self, variation: Variation) -> bool:
         """Whether the copy is made by moving ids."""
         is_moved = variation._replace(semitones=0) == ORIGINAL
-        return variation == ORIGINAL or (is_moved and isinstance(self.coder, ShiftedTokenizer))
+        return variation == ORIGINAL or (is_moved and can_shift(self.coder))
 
     def _draw_variation(self, epoch: int, i: int) -> Variation:
         augment = self.config.augment

@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+import pyarrow as pa
 
 from pianogen.augment import NONE, ORIGINAL, AugmentConfig, Copies, Variation, copies_of, generator
 from pianogen.midi.blocks import MusicBlock, music_block
-from pianogen.tokenizers.base import BOS_ID, EOS_ID, ShiftedTokenizer, TokenBlock, Tokenizer
+from pianogen.tokenizers.base import BOS_ID, EOS_ID, ShiftedTokenizer, TokenBlock, Tokenizer, can_shift
 from pianogen.varied import varied
 
 # pyright: reportArgumentType=false, reportReturnType=false
@@ -49,30 +50,24 @@ def augmented_rows(
         ids: of the performances, which alone decide what is drawn for them; their numbers without it.
     """
     ids = [str(i) for i in range(len(music))] if ids is None else ids
-    originals = coder.encode_block(music) if isinstance(coder, ShiftedTokenizer) else None
+    originals = coder.encode_block(music) if can_shift(coder) else None
     copies = copies_of(augment, coder.semitone_bounds(music, originals), ids)
     seen: set[tuple[int, int, bytes]] = set()
     for base, performance, semitones in _by_base(copies, augment):
         chosen, which = np.unique(performance, return_inverse=True)
         source = _music_of(music, chosen, base, augment, ids)
-        if isinstance(coder, ShiftedTokenizer):
-            tokens = coder.encode_block(source) if originals is None or base != ORIGINAL else originals
-            is_kept = _are_new(tokens, chosen, np.zeros_like(chosen), seen) if _is_varied(augment) else chosen >= 0
-            kept = is_kept[which]
-            pitched = np.flatnonzero(coder.pitch_of_id >= 0)
-            first, last = int(pitched[0]), int(pitched[-1])
-            shifted = _shifted(tokens.values, tokens.edges, which[kept], semitones[kept], first, last)
-            yield Rows(base, performance[kept], semitones[kept], TokenBlock(*shifted), int((~kept).sum()))
+        if originals is not None:
+            tokens = originals if base == ORIGINAL else coder.encode_block(source)
+            # Where the tokens of a base are those of an earlier one, so are all of its transpositions.
+            is_new = _are_new(tokens, chosen, np.zeros_like(chosen), seen) if _is_varied(augment) else chosen >= 0
+            kept = is_new[which]
+            tokens = _copied(coder, tokens, which[kept], semitones[kept])
         else:
             tokens = coder.encode_block(_moved(coder, source, which, semitones))
             kept = _are_new(tokens, performance, semitones, seen) if _is_varied(augment) else performance >= 0
             rows = np.flatnonzero(kept)
-            if coder.width == 1:
-                shifted = _shifted(tokens.values, tokens.edges, rows, np.zeros(len(rows), np.int8), 0, 0)
-                tokens = TokenBlock(*shifted)
-            elif not kept.all():
-                tokens = tokens.take(rows)
-            yield Rows(base, performance[kept], semitones[kept], tokens, int((~kept).sum()))
+            tokens = _copied(coder, tokens, rows, np.zeros(len(rows), np.int8))
+        yield Rows(base, performance[kept], semitones[kept], tokens, int((~kept).sum()))
 
 
 def augmented_music(coder: Tokenizer, music: MusicBlock, augment: AugmentConfig, ids: Sequence[str]) -> MusicBlock:
@@ -156,16 +151,49 @@ def _are_new(
     return found
 
 
+def _edges_of_copies(edges: np.ndarray, performance: np.ndarray, num_more: int) -> np.ndarray:
+    """Edges of a sequence for each of these performances, longer by so many tokens."""
+    lengths = np.diff(edges)[performance] + num_more
+    return np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))
+
+
+def _copied(coder: Tokenizer, tokens: TokenBlock, which: np.ndarray, semitones: np.ndarray) -> TokenBlock:
+    """Sequence k: the tokens of which[k], moved by so many semitones, ids between BOS and EOS."""
+    if coder.width > 1:
+        edges = _edges_of_copies(tokens.edges, which, 0)
+        rows = _room(edges[-1] * coder.width, tokens.values.dtype).reshape(-1, coder.width)
+        column = getattr(coder, "pitch_column", None) or 0  # with none, nothing is to be moved
+        _shift_rows(tokens.values, tokens.edges, which, semitones, column, edges, rows)
+        return TokenBlock(rows, edges)
+    pitched = np.flatnonzero(coder.pitch_of_id >= 0) if isinstance(coder, ShiftedTokenizer) else np.zeros(1, int)
+    edges = _edges_of_copies(tokens.edges, which, 2)
+    ids = _room(edges[-1], tokens.values.dtype)
+    first, last = int(pitched[0]), int(pitched[-1])
+    _shift_ids(tokens.values, tokens.edges, which, semitones, first, last, edges, ids)
+    return TokenBlock(ids, edges)
+
+
+def _room(num: int, dtype: np.dtype) -> np.ndarray:
+    """Room for so many numbers, of Arrow's memory, which is where shards are written from.
+
+    Arrow keeps what one shard gave back for the next. What numpy gives back goes to the system, and to have it again,
+    page by page, takes three times as long as to write copies there.
+    """
+    return np.frombuffer(pa.allocate_buffer(int(num) * dtype.itemsize), dtype)
+
+
 @njit
-def _shifted(
-    values: np.ndarray, edges: np.ndarray, performance: np.ndarray, semitones: np.ndarray, first: int, last: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _shift_ids(
+    values: np.ndarray,
+    edges: np.ndarray,
+    performance: np.ndarray,
+    semitones: np.ndarray,
+    first: int,
+    last: int,
+    new_edges: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Sequence k: ids of its performance between BOS and EOS; those from first to last, of pitches, are moved."""
-    new_edges = np.zeros(len(performance) + 1, np.int64)
-    for k in range(len(performance)):
-        i = performance[k]
-        new_edges[k + 1] = new_edges[k] + edges[i + 1] - edges[i] + 2
-    out = np.empty(new_edges[-1], values.dtype)
     low, width = values.dtype.type(first), values.dtype.type(last - first)
     zero = values.dtype.type(0)
     for k in range(len(performance)):
@@ -177,4 +205,24 @@ def _shifted(
             token = source[n]
             target[n] = token + (up if values.dtype.type(token - low) <= width else zero)
         out[at], out[new_edges[k + 1] - 1] = BOS_ID, EOS_ID
-    return out, new_edges
+
+
+@njit
+def _shift_rows(
+    values: np.ndarray,
+    edges: np.ndarray,
+    performance: np.ndarray,
+    semitones: np.ndarray,
+    pitch_column: int,
+    new_edges: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """Sequence k: rows of its performance, their pitches moved."""
+    for k in range(len(performance)):
+        i = performance[k]
+        source, target = values[edges[i] : edges[i + 1]], out[new_edges[k] : new_edges[k + 1]]
+        up = values.dtype.type(semitones[k])
+        for n in range(len(source)):
+            for c in range(values.shape[1]):
+                target[n, c] = source[n, c]
+            target[n, pitch_column] += up

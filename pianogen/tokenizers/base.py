@@ -172,6 +172,9 @@ class _Described(ABC):
 class BlockTokenizer(_Described):
     """A scheme that encodes and decodes many performances at once."""
 
+    pitch_column: int | None = None
+    """Of rows, the number that is a pitch in semitones: adding to it is all that transposing does."""
+
     @abstractmethod
     def encode_block(self, music: MusicBlock) -> TokenBlock:
         """See `Tokenizer`."""
@@ -203,6 +206,11 @@ class ShiftedTokenizer(BlockTokenizer):
         if len(moved) and not (low <= moved.min() and moved.max() <= high):
             raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
         return (tokens + np.where(pitch >= 0, semitones, 0)).astype(self.dtype)
+
+
+def can_shift(coder: "Tokenizer") -> bool:
+    """Whether tokens of any music are transposed by adding to them, without encoding it again."""
+    return isinstance(coder, ShiftedTokenizer) or (isinstance(coder, BlockTokenizer) and coder.pitch_column is not None)
 
 
 class LearnedTokenizer(BlockTokenizer):

@@ -22,8 +22,7 @@ import numba
 import numpy as np
 
 from pianogen.errors import RejectedFileError, SettingsError
-from pianogen.midi.blocks import MusicBlock
-from pianogen.midi.time import SEC_STEPS
+from pianogen.midi.blocks import MusicBlock, steady_music
 from pianogen.tokenizers.base import BlockTokenizer, TokenBlock
 
 # pyright: reportArgumentType=false, reportReturnType=false
@@ -55,6 +54,7 @@ class Continuous(BlockTokenizer):
 
     name = "continuous"
     width = len(FIELDS)
+    pitch_column = PITCH
     vocab = ()
     carries = frozenset({"pitch", "onset", "duration", "velocity"})
     clock = "seconds"
@@ -92,23 +92,13 @@ class Continuous(BlockTokenizer):
         edges, pitch, velocity, onset, duration = _notes(np.asarray(tokens.edges), rows, *self.pitch_range)
         which = np.repeat(np.arange(len(tokens)), np.diff(edges))
         order = _by_onset_and_pitch(which, onset, pitch, duration)
-        onset, duration = onset[order], duration[order]
-        nothing = np.zeros(len(tokens) + 1, np.int64)
-        return MusicBlock(
-            ticks_per_quarter=np.full(len(tokens), TICKS_PER_QUARTER, np.int32),
-            note_edges=edges,
+        return steady_music(
+            TICKS_PER_QUARTER,
+            edges,
             pitch=pitch[order],
             velocity=velocity[order],
-            onset_tick=onset,
-            duration_tick=duration,
-            onset_sec=_seconds(onset),
-            offset_sec=_seconds(onset + duration),
-            press_edges=nothing,
-            press_tick=np.empty((0, 2), np.int32),
-            tempo_edges=nothing,
-            tempos=np.empty((0, 2), np.int32),
-            metre_edges=nothing,
-            metres=np.empty((0, 3), np.int32),
+            onset_tick=onset[order],
+            duration_tick=duration[order],
         )
 
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
@@ -199,11 +189,6 @@ def _by_onset_and_pitch(which: np.ndarray, onset: np.ndarray, pitch: np.ndarray,
     if ((key[1:] == key[:-1]) & (lasting[1:] < lasting[:-1])).any():
         return order[np.lexsort((lasting, key))]
     return order
-
-
-def _seconds(tick: np.ndarray) -> np.ndarray:
-    """As `TempoMap.seconds` has them."""
-    return np.rint(tick * 0.001 * SEC_STEPS) / SEC_STEPS
 
 
 def write_note_events(rows: np.ndarray, path: Path) -> None:

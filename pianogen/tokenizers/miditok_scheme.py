@@ -86,19 +86,49 @@ class MidiTokScheme(PieceTokenizer):
         return np.asarray(rows, self.dtype).reshape(-1, self.width)
 
     def decode(self, tokens: np.ndarray) -> NoteColumns:
-        """Music on the scheme's own grid."""
-        first = tokens if self.width == 1 else tokens[:, 0]
-        ids = np.asarray(tokens)[first > EOS_ID].tolist()
-        if self.options["scheme"] == "MuMIDI":
-            ids = [row[: 1 + max(k for k, part in enumerate(row) if part)] for row in ids]
+        """Music on the scheme's own grid; what would begin before it begins with it.
+
+        Raises:
+            ValueError: MidiTok fails on these tokens.
+        """
+        tokens = np.asarray(tokens)
+        first = tokens if self.width == 1 else tokens.reshape(-1, self.width)[:, 0]
+        ids = self._decodable(tokens[first > EOS_ID].tolist())
         if not ids:
             return _music([], [], [], [], self.miditok.time_division)
-        score = self.miditok.decode(ids if self.miditok.one_token_stream else [ids])
-        notes = [(n.time, n.pitch, n.duration, n.velocity) for track in score.tracks for n in track.notes]
+        try:
+            score = self.miditok.decode(ids if self.miditok.one_token_stream else [ids])
+        except Exception as error:  # MidiTok raises what it likes
+            raise ValueError(f"tokenizer miditok: {self.options['scheme']} cannot decode {ids}: {error!r}") from None
+        # BEAT places notes without a bar or a beat before the beginning, and what stands there kills it in encoding.
+        notes = [
+            (max(n.time, 0), n.pitch, min(n.duration, n.end), n.velocity)
+            for track in score.tracks
+            for n in track.notes
+            if n.end > 0 and self.pitch_range[0] <= n.pitch <= self.pitch_range[1]
+        ]
         presses = [(p.time, p.time + p.duration) for track in score.tracks for p in track.pedals]
         tempos = [(t.time, t.mspq) for t in score.tempos]
         metres = [(t.time, t.numerator, t.denominator) for t in score.time_signatures]
         return _music(notes, presses, tempos, metres, score.ticks_per_quarter)
+
+    def _decodable(self, ids: list) -> list:
+        """The tokens without those on which MidiTok fails."""
+        scheme = self.options["scheme"]
+        if scheme == "CPWord" and self.miditok.config.use_time_signatures:
+            metre = self.miditok.vocab_types_idx["TimeSig"]
+            bar, no_metre = self.vocabs[1].index("Bar_None"), self.vocabs[metre].index("Ignore_None")
+            return [row for row in ids if row[1] != bar or row[metre] > no_metre]
+        if scheme == "Octuple":
+            return [row for row in ids if min(row) > EOS_ID]
+        if scheme == "MuMIDI":
+            is_note = [token.startswith("Pitch") for token in self.vocabs[0]]
+            program = self.vocabs[0].index("Program_0")
+            rows = [row for row in ids if not is_note[row[0]] or min(row[-2:]) > EOS_ID]
+            rows = [row[: 1 + max(k for k, part in enumerate(row) if part)] for row in rows]
+            # Notes that no program stands before are the piano's.
+            return [[program, *rows[0][1 : self.width - 2]], *rows] if rows else []
+        return ids
 
 
 def _music(notes: list, presses: list, tempos: list, metres: list, ticks_per_quarter: int) -> NoteColumns:

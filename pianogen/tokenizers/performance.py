@@ -17,7 +17,7 @@ import numba
 import numpy as np
 
 from pianogen.errors import SettingsError
-from pianogen.midi.blocks import MusicBlock
+from pianogen.midi.blocks import MusicBlock, steady_music
 from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER, SEC_STEPS
 from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock
 
@@ -116,7 +116,6 @@ class Performance(ShiftedTokenizer):
 
     def decode_block(self, tokens: TokenBlock) -> MusicBlock:
         """See `Tokenizer`."""
-        num = len(tokens)
         note_edges, pitch, velocity, onset, duration, press_edges, press_tick = _decode(
             np.ascontiguousarray(tokens.values),
             tokens.edges,
@@ -127,21 +126,14 @@ class Performance(ShiftedTokenizer):
         )
         if len(order := _order(note_edges, pitch, onset, duration)):
             pitch, velocity, onset, duration = pitch[order], velocity[order], onset[order], duration[order]
-        return MusicBlock(
-            ticks_per_quarter=np.full(num, TICKS_PER_QUARTER, np.int32),
-            note_edges=note_edges,
+        return steady_music(
+            TICKS_PER_QUARTER,
+            note_edges,
             pitch=pitch,
             velocity=velocity,
             onset_tick=onset,
             duration_tick=duration,
-            onset_sec=_seconds(onset),
-            offset_sec=_seconds(onset + duration),
-            press_edges=press_edges,
-            press_tick=press_tick,
-            tempo_edges=np.zeros(num + 1, np.int64),
-            tempos=np.empty((0, 2), np.int32),
-            metre_edges=np.zeros(num + 1, np.int64),
-            metres=np.empty((0, 3), np.int32),
+            presses=(press_edges, press_tick),
         )
 
 
@@ -177,12 +169,6 @@ def _middles(num_velocities: int) -> np.ndarray:
     lowest = np.searchsorted(bins, np.arange(num_velocities))
     highest = np.searchsorted(bins, np.arange(num_velocities), side="right") - 1
     return ((velocities[lowest] + velocities[highest] + 1) // 2).astype(np.uint8)
-
-
-def _seconds(tick: np.ndarray) -> np.ndarray:
-    """As `TempoMap.seconds` has them."""
-    sec_per_tick = DEFAULT_MICROSECONDS_PER_QUARTER / (1e6 * TICKS_PER_QUARTER)
-    return np.rint(tick * sec_per_tick * SEC_STEPS) / SEC_STEPS
 
 
 def _order(note_edges: np.ndarray, pitch: np.ndarray, onset: np.ndarray, duration: np.ndarray) -> np.ndarray:

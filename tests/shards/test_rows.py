@@ -29,6 +29,8 @@ SCHEMES = [
     {"name": "midi_like"},
     {"name": "craykh"},
     {"name": "jsb", "onsets": True},
+    {"name": "performance"},
+    {"name": "continuous"},
     {"name": "miditok", "scheme": "TSD"},
     {"name": "miditok", "scheme": "Octuple"},
 ]
@@ -86,6 +88,7 @@ def test_what_a_vocabulary_is_learned_from_are_the_notes_of_all_copies():
     assert heard == expected
 
 
-def test_no_music_is_no_sequence():
-    rows = list(augmented_rows(make_tokenizer({"name": "remi"}), music_block([]), AUGMENT))
+@pytest.mark.parametrize("name", ["remi", "continuous", "note_chord"])
+def test_no_music_is_no_sequence(name):
+    rows = list(augmented_rows(make_tokenizer({"name": name}), music_block([]), AUGMENT))
     assert sum(len(one.performance) + len(one.tokens) + len(one.tokens.values) for one in rows) == 0

@@ -1,5 +1,8 @@
 """MidiTok's schemes by name: every one of them takes any music and gives it back as far as it carries it."""
 
+import warnings
+from types import SimpleNamespace
+
 import miditok
 import numpy as np
 import pytest
@@ -55,6 +58,76 @@ def test_ids_begin_after_the_special_ones_and_these_are_passed_over(scheme):
     special = np.broadcast_to(np.arange(3).reshape(-1, *[1] * (tokens.ndim - 1)), (3, *tokens.shape[1:]))
     wrapped = np.concatenate((special[1:2], tokens, special[2:], special[:1]))
     assert rows_of(coder.decode(wrapped)) == rows_of(coder.decode(tokens))
+
+
+BEAT_NOTE = ["Pattern_27", "Velocity_67"]
+
+
+@pytest.mark.parametrize(
+    "scheme, tokens, of_miditok, here",
+    [
+        ("CPWord", [["Family_Metric", "Bar_None", *["Ignore_None"] * 4]], "invalid literal for int", []),
+        (
+            "Octuple",
+            [["Pitch_60", "Position_0", "Bar_0", "Velocity_79", "Duration_1.0.8", "PAD_None"]],
+            "invalid literal for int",
+            [],
+        ),
+        (
+            "MuMIDI",
+            [["Pitch_60", "BarPosEnc_0", "PositionPosEnc_0", "Velocity_79", "Duration_1.0.8"]],
+            "KeyError",
+            [(0, 60, 8, 79)],
+        ),
+        (
+            "MuMIDI",
+            [["Program_0", "BarPosEnc_0", "PositionPosEnc_0"], ["Pitch_60", "BarPosEnc_0", "PositionPosEnc_0"]],
+            "KeyError",
+            [],
+        ),
+        ("BEAT", ["TimeSig_4/4", "Pitch_60", *BEAT_NOTE], [(-9, 60, 2, 67)], []),
+        (
+            "BEAT",
+            ["Bar_None", "Beat_None", "Pitch_30", *BEAT_NOTE, "Pitch_21", *BEAT_NOTE],
+            [(0, 30, 2, 67), (0, 9, 2, 67)],
+            [(0, 30, 2, 67)],
+        ),
+    ],
+)
+def test_ids_on_which_miditok_fails_are_music_here(scheme, tokens, of_miditok, here):
+    coder = CODERS[scheme]
+    if coder.width == 1:
+        ids = [coder.vocab.index(token) for token in tokens]
+        padded = ids
+    else:
+        ids = [[vocab.index(part) for vocab, part in zip(coder.vocabs, row, strict=False)] for row in tokens]
+        padded = [row + [0] * (coder.width - len(row)) for row in ids]
+    assert rows_of(coder.decode(np.array(padded, coder.dtype))) == here
+    argument = ids if coder.miditok.one_token_stream else [ids]
+    if isinstance(of_miditok, str):
+        with pytest.raises((ValueError, KeyError)) as caught:
+            coder.miditok.decode(argument)
+        assert of_miditok in repr(caught.value)
+    else:
+        notes = [
+            (n.time, n.pitch, n.duration, n.velocity) for t in coder.miditok.decode(argument).tracks for n in t.notes
+        ]
+        assert sorted(notes) == sorted(of_miditok)
+
+
+def test_what_comes_after_60_bars_is_lost_to_two_schemes():
+    music = notes((0, 60, 1), (239, 62, 1), (241, 64, 1))
+    for scheme, kept in (("Octuple", 2), ("MuMIDI", 2), ("REMI", 3)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert len(CODERS[scheme].decode(CODERS[scheme].encode(music))) == kept
+
+
+def test_other_ids_on_which_miditok_fails_are_named(monkeypatch):
+    coder = MidiTokScheme(scheme="TSD")
+    monkeypatch.setattr(coder, "miditok", SimpleNamespace(one_token_stream=False))
+    with pytest.raises(ValueError, match=r"TSD cannot decode \[5, 6\]: AttributeError"):
+        coder.decode(np.array([5, 6]))
 
 
 def test_real_music_has_the_ids_that_miditok_gives_it(real_music):

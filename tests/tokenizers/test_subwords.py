@@ -23,6 +23,8 @@ from pianogen.midi.columns import NoteColumns
 from pianogen.tokenizers import subwords
 from pianogen.tokenizers.base import KNOWN, SPECIAL_TOKENS, PieceTokenizer, TokenBlock, make_tokenizer
 from pianogen.tokenizers.subwords import Subwords, learn
+from pianogen.tokenizers.subwords_segmentation import expected_counts, trie_of
+from pianogen.tokenizers.subwords_unigram import digamma, seed_runs
 
 PROJECT = Path(__file__).parents[2]
 FIRST = len(SPECIAL_TOKENS)
@@ -197,8 +199,8 @@ def test_unigram_finds_the_likeliest_segmentation_and_the_expected_counts(word, 
     for score, parts in every:
         for run in parts:
             expected[run] += math.exp(score - total)
-    trie = subwords._trie_of(runs, 9)
-    counts = subwords._expected_counts(np.array(word), np.array([0, len(word)]), 9, scores, *trie)
+    trie = trie_of(runs, 9)
+    counts = expected_counts(np.array(word), np.array([0, len(word)]), 9, scores, *trie)
     assert counts.tolist() == pytest.approx([expected[run] for run in runs], abs=1e-9)
 
 
@@ -209,7 +211,7 @@ def test_unigram_begins_with_the_runs_that_are_met_again_and_go_on_differently(s
     if not len(ids):
         return
     words = np.cumsum([0, *(len(one) for one in sequences if one)])
-    runs, counts = subwords._seeds(ids, words, 10_000)
+    runs, counts = seed_runs(ids, words, 10_000)
     plain = Counter(
         tuple(one[a : a + n]) for one in sequences for a in range(len(one)) for n in range(2, 18) if a + n <= len(one)
     )
@@ -225,9 +227,9 @@ def test_unigram_begins_with_the_runs_that_are_met_again_and_go_on_differently(s
 def test_digamma_is_the_derivative_of_log_gamma():
     x = np.array([0.5, 0.7, 1.0, 3.3, 6.0, 1e3, 1e7])
     slope = [(math.lgamma(v * (1 + 1e-5)) - math.lgamma(v * (1 - 1e-5))) / (2e-5 * v) for v in x[:-1]]
-    assert subwords._digamma(x)[:-1].tolist() == pytest.approx(slope, rel=1e-5)
-    assert subwords._digamma(np.array([1.0]))[0] == pytest.approx(-0.5772156649015329, abs=1e-9)
-    assert subwords._digamma(x)[-1] == pytest.approx(math.log(1e7), rel=1e-8)
+    assert digamma(x)[:-1].tolist() == pytest.approx(slope, rel=1e-5)
+    assert digamma(np.array([1.0]))[0] == pytest.approx(-0.5772156649015329, abs=1e-9)
+    assert digamma(x)[-1] == pytest.approx(math.log(1e7), rel=1e-8)
 
 
 def corpus(seed: int, num: int = 12) -> list[NoteColumns]:
@@ -314,7 +316,7 @@ def test_ids_are_the_librarys_own(split):
 
     base, train = remi_tokens(0)
     coder = learn(base, train, vocab_size=700, split=split)
-    as_text = ["".join(chr(0xE000 + int(i)) for i in run) for run in coder._runs]
+    as_text = ["".join(chr(0xE000 + int(i)) for i in run) for run in coder.runs]
     pairs = [tuple(as_text[int(i)] for i in text.split()) for text in coder.options["learned"]]
     library = Library(models.BPE(vocab={text: i for i, text in enumerate(as_text)}, merges=pairs))
     other = base.encode_block(music_block(corpus(30)))
@@ -377,7 +379,7 @@ def test_special_ids_keep_their_places():
 @settings(deadline=None)
 def test_any_ids_decode(ids):
     coder = learn(SPLIT, block([3, 4, 5, 3, 4, 5, 6]), vocab_size=12)
-    assert lists(coder.expand(block(ids))) == [[int(i) for t in ids if t < len(coder.vocab) for i in coder._runs[t]]]
+    assert lists(coder.expand(block(ids))) == [[int(i) for t in ids if t < len(coder.vocab) for i in coder.runs[t]]]
     coder.decode(np.array(ids, np.uint16))
 
 
@@ -433,6 +435,11 @@ def test_the_version_follows_the_base_and_what_was_learned():
         for size in (9, 10)
     }
     assert len(versions) == 8
+
+
+def test_the_version_follows_every_module_of_the_scheme():
+    modules = {f"pianogen.tokenizers.{path.stem}" for path in (PROJECT / "pianogen/tokenizers").glob("subwords_*.py")}
+    assert set(Subwords.code) == modules
 
 
 def test_real_files_come_back_and_are_as_short_as_miditoks(real_music):
