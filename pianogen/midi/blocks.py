@@ -1,13 +1,13 @@
 """Music of many performances side by side: what is encoded and decoded at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pianogen.midi.columns import NoteColumns, united
+from pianogen.midi.columns import PARTS, NoteColumns, no_programs, no_tracks, united
 from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER, SEC_STEPS, tempo_map
 from pianogen.owners import Owners
 
@@ -21,6 +21,8 @@ READS = {
     "pedal_presses": ["performance_id", "pedal", "press_sec", "lift_sec"],
 }  # fmt: skip
 """Tables and columns of an ingest that are tokenized."""
+READS_PARTS = {**READS, "notes": [*READS["notes"], *PARTS]}
+"""The same by a tokenizer that reads parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,9 @@ class MusicBlock:
     tempos: np.ndarray
     metre_edges: np.ndarray
     metres: np.ndarray
+    track: np.ndarray = field(default_factory=no_tracks)
+    """By the edges of notes, or empty, as in `NoteColumns`."""
+    program: np.ndarray = field(default_factory=no_programs)
 
     def __len__(self) -> int:
         """Number of performances."""
@@ -65,6 +70,8 @@ class MusicBlock:
             press_tick=self.press_tick[self.press_edges[i] : self.press_edges[i + 1]],
             tempos=self.tempos[self.tempo_edges[i] : self.tempo_edges[i + 1]],
             metres=self.metres[self.metre_edges[i] : self.metre_edges[i + 1]],
+            track=self.track[notes],
+            program=self.program[notes],
         )
 
     def take(self, chosen: np.ndarray) -> "MusicBlock":
@@ -88,6 +95,8 @@ class MusicBlock:
             tempos=self.tempos[tempos],
             metre_edges=metre_edges,
             metres=self.metres[metres],
+            track=self.track[notes] if len(self.track) else self.track,
+            program=self.program[notes] if len(self.program) else self.program,
         )
 
 
@@ -99,7 +108,7 @@ def _rows_of(edges: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def music_block(music: Sequence[NoteColumns]) -> MusicBlock:
-    """Performances side by side."""
+    """Performances side by side; if one tells its parts, those that do not are a piano's on one track."""
     maps = [one.tempo_map for one in music]
     offsets = [one.onset_tick.astype(np.int64) + one.duration_tick for one in music]
     return MusicBlock(
@@ -117,6 +126,8 @@ def music_block(music: Sequence[NoteColumns]) -> MusicBlock:
         tempos=np.concatenate([np.empty((0, 2), np.int32), *(one.tempos for one in music)]).astype(np.int32),
         metre_edges=_edges([len(one.metres) for one in music]),
         metres=np.concatenate([np.empty((0, 3), np.int32), *(one.metres for one in music)]).astype(np.int32),
+        track=_parts([one.track for one in music], music, np.int16),
+        program=_parts([one.program for one in music], music, np.uint8),
     )
 
 
@@ -129,6 +140,8 @@ def steady_music(
     onset_tick: np.ndarray,
     duration_tick: np.ndarray,
     presses: tuple[np.ndarray, np.ndarray] | None = None,
+    track: np.ndarray | None = None,
+    program: np.ndarray | None = None,
 ) -> MusicBlock:
     """Notes at 120 quarters a minute in 4/4, as schemes without tempo decode them; columns as of `MusicBlock`.
 
@@ -140,6 +153,8 @@ def steady_music(
         onset_tick: note-on.
         duration_tick: to the note-off.
         presses: edges and ticks of the sustain pedal's; none without.
+        track: of each note; without, parts are not told.
+        program: the same.
     """
     num = len(note_edges) - 1
     none = np.zeros(num + 1, np.int64)
@@ -162,7 +177,20 @@ def steady_music(
         tempos=np.empty((0, 2), np.int32),
         metre_edges=none,
         metres=np.empty((0, 3), np.int32),
+        track=no_tracks() if track is None else track,
+        program=no_programs() if program is None else program,
     )
+
+
+def in_its_tempos(music: MusicBlock) -> MusicBlock:
+    """The same with seconds as its tempos make them of its ticks."""
+    onset_sec, offset_sec = np.empty(len(music.pitch)), np.empty(len(music.pitch))
+    for i in range(len(music)):
+        one, rows = music[i], slice(music.note_edges[i], music.note_edges[i + 1])
+        seconds = one.tempo_map.seconds
+        onset_sec[rows] = seconds(one.onset_tick)
+        offset_sec[rows] = seconds(one.onset_tick.astype(np.int64) + one.duration_tick)
+    return replace(music, onset_sec=onset_sec, offset_sec=offset_sec)
 
 
 def _edges(lengths: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -173,18 +201,26 @@ def _joined(parts: Sequence[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype, copy=False)
 
 
+def _parts(columns: Sequence[np.ndarray], music: Sequence[NoteColumns], dtype: type) -> np.ndarray:
+    if not any(map(len, columns)):
+        return np.empty(0, dtype)
+    told = [column if len(column) else np.zeros(len(one), dtype) for column, one in zip(columns, music, strict=True)]
+    return _joined(told, dtype)
+
+
 def read_music(tables: Mapping[str, pa.Table]) -> MusicBlock:
     """The music of one block of the ingest, drums left out.
 
     Args:
-        tables: those of READS with the columns named there; `notes` in the lake's order.
+        tables: those of READS, or of READS_PARTS, with the columns named there; `notes` in the lake's order.
     """
     quarter = tables["performances"]["ticks_per_quarter"].to_numpy().astype(np.int32)
     owner = Owners(tables["performances"]["performance_id"])
     notes = tables["notes"]
     is_note = ~notes["is_drum"].to_numpy()
     owners = owner.of(notes)[is_note]
-    column = {name: notes[name].to_numpy()[is_note] for name in READS["notes"][2:]}
+    names = [name for name in READS_PARTS["notes"][2:] if name not in PARTS or name in notes.column_names]
+    column = {name: notes[name].to_numpy()[is_note] for name in names}
     # The lake's notes come by onset and pitch; those of one pitch struck twice at once by duration, too.
     order = np.lexsort((column["duration_tick"], column["pitch"], column["onset_tick"], owners))
     if np.any(order[1:] < order[:-1]):

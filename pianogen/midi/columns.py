@@ -9,9 +9,22 @@ import pyarrow.compute as pc
 
 from pianogen.midi.time import TempoMap, tempo_map
 
+PARTS = ("track", "program")
+"""Columns that say which part a note belongs to; most readers do without."""
+
 
 def _none(width: int) -> np.ndarray:
     return np.empty((0, width), np.int32)
+
+
+def no_tracks() -> np.ndarray:
+    """The column `track` of notes whose parts are not told."""
+    return np.empty(0, np.int16)
+
+
+def no_programs() -> np.ndarray:
+    """The column `program` of notes whose parts are not told."""
+    return np.empty(0, np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +45,10 @@ class NoteColumns:
     """Tick and microseconds per quarter, ascending, int32, shape (num_tempos, 2); without any, 120 a minute."""
     metres: np.ndarray = field(default_factory=lambda: _none(3))
     """Tick, numerator and denominator, ascending, int32, shape (num_metres, 3); without any, 4/4."""
+    track: np.ndarray = field(default_factory=no_tracks)
+    """Number of each note's track in its file, int16; empty where parts are not told: all notes are of one track."""
+    program: np.ndarray = field(default_factory=no_programs)
+    """Instrument of each note by General MIDI, 0-127, uint8; empty where `track` is: all notes are a piano's."""
 
     def __len__(self) -> int:
         """Number of notes."""
@@ -50,6 +67,8 @@ class NoteColumns:
             velocity=self.velocity[rows],
             onset_tick=self.onset_tick[rows],
             duration_tick=self.duration_tick[rows],
+            track=self.track[rows] if len(self.track) else self.track,
+            program=self.program[rows] if len(self.program) else self.program,
         )
 
     @property
@@ -64,9 +83,11 @@ class NoteColumns:
 
 
 def from_table(notes: pa.Table, ticks_per_quarter: int) -> NoteColumns:
-    """Columns of one performance from rows of the lake's `notes`, drums left out."""
+    """Columns of one performance from rows of the lake's `notes`, drums left out; with its parts, if they are there."""
     pitched = notes.filter(~pc.field("is_drum"))
-    column = {name: pitched[name].to_numpy() for name in ("pitch", "velocity", "onset_tick", "duration_tick")}
+    names = ["pitch", "velocity", "onset_tick", "duration_tick"]
+    names += [name for name in PARTS if name in notes.column_names]
+    column = {name: pitched[name].to_numpy() for name in names}
     return NoteColumns(**column, ticks_per_quarter=ticks_per_quarter).sorted()
 
 

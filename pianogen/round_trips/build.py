@@ -17,7 +17,7 @@ import pyarrow as pa
 from pianogen import parallel
 from pianogen.augment import NONE
 from pianogen.lake import Lake, Manifest, Stage
-from pianogen.midi.blocks import READS, read_music
+from pianogen.midi.blocks import READS, READS_PARTS, read_music
 from pianogen.round_trips.measures import measure_round_trip
 from pianogen.round_trips.tokenizers import measured_tokenizers
 from pianogen.settings import Settings
@@ -103,13 +103,14 @@ class _Task:
 
 def _measure_block(task: _Task) -> None:
     lake = Lake(task.lake)
-    tables = {name: lake.read_block("ingest", task.ingest_block, name, columns) for name, columns in READS.items()}
+    coders = {name: _made(options) for name, (options, _) in task.todo.items()}
+    reads = READS_PARTS if any(coder.reads_parts for coder in coders.values()) else READS
+    tables = {name: lake.read_block("ingest", task.ingest_block, name, columns) for name, columns in reads.items()}
     ids = tables["performances"]["performance_id"].combine_chunks().cast(pa.string())
     # The music is read once for all tokenizers.
     music = read_music(tables)
-    for name, (options, key) in task.todo.items():
-        rows = measure_round_trip(_made(options), music, name, ids)
-        lake.write_block(STAGE.name, key, {"round_trips": rows})
+    for name, (_, key) in task.todo.items():
+        lake.write_block(STAGE.name, key, {"round_trips": measure_round_trip(coders[name], music, name, ids)})
 
 
 @lru_cache(maxsize=64)

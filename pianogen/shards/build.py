@@ -178,7 +178,7 @@ def _write(
 def _write_shards(task: _BlockTask) -> None:
     lake, coder = Lake(task.lake), make_tokenizer(task.tokenizer)
     names = [name for shard in task.shards for name in shard.member.performance_ids]
-    music = read_block_music(lake, task.shards[0].member.ingest_block, names)
+    music = read_block_music(lake, task.shards[0].member.ingest_block, names, parts=coder.reads_parts)
     begin = 0
     for shard in task.shards:
         end = begin + len(shard.member.performance_ids)

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pianogen.errors import ShardError
 from pianogen.lake import Lake, Stage
-from pianogen.midi.blocks import READS, MusicBlock, read_music
+from pianogen.midi.blocks import READS, READS_PARTS, MusicBlock, read_music
 from pianogen.tokenizers.base import Tokenizer
 
 STAGE = Stage(
@@ -96,8 +96,11 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
-def read_block_music(lake: Lake, ingest_block: str, performance_ids: Sequence[str]) -> MusicBlock:
-    """Music of some performances of one block of the ingest, in this order."""
-    tables = {name: lake.read_block("ingest", ingest_block, name, columns) for name, columns in READS.items()}
+def read_block_music(
+    lake: Lake, ingest_block: str, performance_ids: Sequence[str], *, parts: bool = False
+) -> MusicBlock:
+    """Music of some performances of one block of the ingest, in this order; with their parts, if asked."""
+    reads = READS_PARTS if parts else READS
+    tables = {name: lake.read_block("ingest", ingest_block, name, columns) for name, columns in reads.items()}
     number = {name: i for i, name in enumerate(tables["performances"]["performance_id"].to_pylist())}
     return read_music(tables).take(np.array([number[name] for name in performance_ids], np.int64))

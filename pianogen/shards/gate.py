@@ -159,7 +159,7 @@ def _is_new(coder: Tokenizer, tokens: TokenBlock, owners: Sequence[str], semiton
     """Whether a sequence is no transposition of the first that was made of its performance."""
     first: dict[str, int] = {}
     other = np.array([first.setdefault(owner, k) for k, owner in enumerate(owners)], np.int64)
-    if isinstance(coder, ShiftedTokenizer):
+    if isinstance(coder, ShiftedTokenizer) and coder.is_shifted:
         ids = np.flatnonzero(coder.pitch_of_id >= 0)
         return ~_are_shifted(tokens.values, tokens.edges, other, semitones, int(ids[0]), int(ids[-1]))
     is_new = np.ones(len(owners), bool)

@@ -62,4 +62,5 @@ def _music(
     lake: Lake, coder: LearnedTokenizer, blocks: Sequence[tuple[str, tuple[str, ...]]], augment: AugmentConfig
 ) -> Iterator[MusicBlock]:
     for block, performance_ids in blocks:
-        yield augmented_music(coder, read_block_music(lake, block, performance_ids), augment, performance_ids)
+        music = read_block_music(lake, block, performance_ids, parts=coder.reads_parts)
+        yield augmented_music(coder, music, augment, performance_ids)

@@ -27,7 +27,7 @@ from pianogen.midi.columns import NoteColumns
 
 PAD_ID, BOS_ID, EOS_ID = 0, 1, 2
 SPECIAL_TOKENS = ("PAD_None", "BOS_None", "EOS_None")
-ATTRIBUTES = ("pitch", "onset", "duration", "velocity", "pedal", "tempo", "metre")
+ATTRIBUTES = ("pitch", "onset", "duration", "velocity", "pedal", "tempo", "metre", "program")
 """What a scheme may carry of music."""
 
 
@@ -72,6 +72,8 @@ class Tokenizer(Protocol):
     """What tokens tell time in: decoded music keeps the source's quarters, or its seconds."""
     unknown_ids: tuple[int, ...]
     """Ids that stand for what the vocabulary does not have; none where whatever is encoded has its own."""
+    reads_parts: bool
+    """Whether tokens depend on the columns `track` and `program`: without need they are not read."""
 
     @property
     def dtype(self) -> np.dtype:
@@ -132,6 +134,7 @@ class _Described(ABC):
     carries: frozenset[str]
     clock: Literal["quarters", "seconds"] = "quarters"
     unknown_ids: tuple[int, ...] = ()
+    reads_parts: bool = False
     code: tuple[str, ...] = ()
     """Modules beside the classes' own that decide which tokens the same notes get."""
     _version: str | None = None
@@ -195,11 +198,15 @@ class BlockTokenizer(_Described):
 class ShiftedTokenizer(BlockTokenizer):
     """A scheme whose ids of pitches follow each other as pitches do, so that notes are moved by adding to ids."""
 
+    is_shifted: bool = True
+    """Whether options leave it so: where other ids tell of pitches, too, notes have to be encoded again."""
     pitch_of_id: np.ndarray
     """MIDI number of each id of the vocabulary, -1 of those without; ids with one are neighbours."""
 
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
         """See `Tokenizer`."""
+        if not self.is_shifted:
+            return super().transpose(tokens, semitones)
         pitch = self.pitch_of_id[tokens]
         moved = pitch[pitch >= 0] + semitones
         low, high = self.pitch_range
@@ -210,7 +217,9 @@ class ShiftedTokenizer(BlockTokenizer):
 
 def can_shift(coder: "Tokenizer") -> bool:
     """Whether tokens of any music are transposed by adding to them, without encoding it again."""
-    return isinstance(coder, ShiftedTokenizer) or (isinstance(coder, BlockTokenizer) and coder.pitch_column is not None)
+    if isinstance(coder, ShiftedTokenizer):
+        return coder.is_shifted
+    return isinstance(coder, BlockTokenizer) and coder.pitch_column is not None
 
 
 class LearnedTokenizer(BlockTokenizer):

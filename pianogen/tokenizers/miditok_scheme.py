@@ -1,8 +1,9 @@
 """Every scheme of MidiTok by its name, through MidiTok itself.
 
 Slow, and the reference of the schemes that this project encodes by itself: `scheme` is the name of MidiTok's class,
-`config` takes options of its `TokenizerConfig`. All pitched notes of a performance are one piano part. Schemes whose
-tokens have several parts (CPWord, Octuple, MuMIDI) give rows of ids, one for each of their vocabularies.
+`config` takes options of its `TokenizerConfig`. All pitched notes of a performance are one piano part, unless `config`
+says `use_programs`. Schemes whose tokens have several parts (CPWord, Octuple, MuMIDI) give rows of ids, one for each of
+their vocabularies.
 """
 
 import importlib.metadata
@@ -14,7 +15,7 @@ import numpy as np
 
 from pianogen.errors import SettingsError
 from pianogen.lake import digest
-from pianogen.midi.columns import NoteColumns
+from pianogen.midi.columns import NoteColumns, no_programs, no_tracks, united
 from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER
 from pianogen.tokenizers.base import ATTRIBUTES, EOS_ID, PAD_ID, SPECIAL_TOKENS, PieceTokenizer
 
@@ -30,7 +31,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
 }
 """Additional parameters that a scheme cannot do without."""
 _CARRIED = {"velocity": "use_velocities", "pedal": "use_sustain_pedals", "tempo": "use_tempos",
-            "metre": "use_time_signatures"}  # fmt: skip
+            "metre": "use_time_signatures", "program": "use_programs"}  # fmt: skip
 
 
 class MidiTokScheme(PieceTokenizer):
@@ -59,6 +60,7 @@ class MidiTokScheme(PieceTokenizer):
         assert all(vocab[: len(SPECIAL_TOKENS)] == SPECIAL_TOKENS for vocab in self.vocabs)
         left_out = {name for name, option in _CARRIED.items() if not getattr(said, option)}
         self.carries = frozenset(ATTRIBUTES) - left_out
+        self.reads_parts = bool(said.use_programs)
 
     def _hashed(self) -> str:
         packages = [importlib.metadata.version(name) for name in ("miditok", "symusic")]
@@ -73,11 +75,13 @@ class MidiTokScheme(PieceTokenizer):
             # What some schemes fail on, and the others change in this way themselves.
             duration_tick=np.maximum(notes.duration_tick, 1)[(notes.pitch >= low) & (notes.pitch <= high)],
             metres=notes.metres[known],
+            # MuMIDI asks for one; the others assume it themselves.
+            tempos=notes.tempos if len(notes.tempos) else np.array([[0, DEFAULT_MICROSECONDS_PER_QUARTER]], np.int32),
         )
         shape = (0,) if self.width == 1 else (0, self.width)
         if not len(notes):
             return np.empty(shape, self.dtype)
-        sequences = self.miditok.encode(_score(notes))
+        sequences = self.miditok.encode(score_of(notes, parts=self.reads_parts))
         ids = (sequences[0] if isinstance(sequences, list) else sequences).ids
         if self.width == 1:
             return np.asarray(ids, self.dtype)
@@ -95,22 +99,22 @@ class MidiTokScheme(PieceTokenizer):
         first = tokens if self.width == 1 else tokens.reshape(-1, self.width)[:, 0]
         ids = self._decodable(tokens[first > EOS_ID].tolist())
         if not ids:
-            return _music([], [], [], [], self.miditok.time_division)
+            return _music([], [], [], [], self.miditok.time_division, parts=self.reads_parts)
         try:
             score = self.miditok.decode(ids if self.miditok.one_token_stream else [ids])
         except Exception as error:  # MidiTok raises what it likes
             raise ValueError(f"tokenizer miditok: {self.options['scheme']} cannot decode {ids}: {error!r}") from None
         # BEAT places notes without a bar or a beat before the beginning, and what stands there kills it in encoding.
         notes = [
-            (max(n.time, 0), n.pitch, min(n.duration, n.end), n.velocity)
-            for track in score.tracks
+            (max(n.time, 0), n.pitch, min(n.duration, n.end), n.velocity, k, track.program)
+            for k, track in enumerate(track for track in score.tracks if not track.is_drum)
             for n in track.notes
             if n.end > 0 and self.pitch_range[0] <= n.pitch <= self.pitch_range[1]
         ]
         presses = [(p.time, p.time + p.duration) for track in score.tracks for p in track.pedals]
         tempos = [(t.time, t.mspq) for t in score.tempos]
         metres = [(t.time, t.numerator, t.denominator) for t in score.time_signatures]
-        return _music(notes, presses, tempos, metres, score.ticks_per_quarter)
+        return _music(notes, presses, tempos, metres, score.ticks_per_quarter, parts=self.reads_parts)
 
     def _decodable(self, ids: list) -> list:
         """The tokens without those on which MidiTok fails."""
@@ -131,17 +135,24 @@ class MidiTokScheme(PieceTokenizer):
         return ids
 
 
-def _music(notes: list, presses: list, tempos: list, metres: list, ticks_per_quarter: int) -> NoteColumns:
-    onset, pitch, duration, velocity = np.array(notes, np.int64).reshape(-1, 4).T
+def _music(
+    notes: list, presses: list, tempos: list, metres: list, ticks_per_quarter: int, *, parts: bool
+) -> NoteColumns:
+    onset, pitch, duration, velocity, track, program = np.array(notes, np.int64).reshape(-1, 6).T
+    press_tick = np.array(presses, np.int32).reshape(-1, 2)
+    if parts:
+        press_tick = united(press_tick)
     return NoteColumns(
         pitch=pitch.astype(np.uint8),
         velocity=velocity.astype(np.uint8),
         onset_tick=onset.astype(np.int32),
         duration_tick=duration.astype(np.int32),
         ticks_per_quarter=ticks_per_quarter,
-        press_tick=np.array(presses, np.int32).reshape(-1, 2),
+        press_tick=press_tick,
         tempos=np.array(tempos, np.int32).reshape(-1, 2),
         metres=np.array(metres, np.int32).reshape(-1, 3),
+        track=track.astype(np.int16) if parts else no_tracks(),
+        program=program.astype(np.uint8) if parts else no_programs(),
     ).sorted()
 
 
@@ -172,25 +183,37 @@ def _beat_res(given: Any) -> dict[tuple[int, int], int]:
         ) from None
 
 
-def _score(notes: NoteColumns) -> Any:
-    """The music as symusic has it, one piano track."""
+def score_of(notes: NoteColumns, *, parts: bool = False) -> Any:
+    """The music as symusic has it, notes in the order of the columns.
+
+    Args:
+        notes: of any parts.
+        parts: a track for each track and program, in their order; otherwise, and where columns tell none, one of piano.
+            The first has the pedal.
+    """
     from symusic import Note, Pedal, Score, Tempo, TimeSignature, Track
 
     score: Any = Score(notes.ticks_per_quarter)
-    track: Any = Track(program=0, is_drum=False)
-    track.notes = Note.from_numpy(
-        time=notes.onset_tick.astype(np.int32),
-        duration=notes.duration_tick.astype(np.int32),
-        pitch=notes.pitch.astype(np.int8),
-        velocity=notes.velocity.astype(np.int8),
-        ttype="tick",
-    )
+    for program, rows in _tracks_of(notes) if parts and len(notes.track) else [(0, np.arange(len(notes)))]:
+        track: Any = Track(program=program, is_drum=False)
+        track.notes = Note.from_numpy(
+            time=notes.onset_tick[rows].astype(np.int32),
+            duration=notes.duration_tick[rows].astype(np.int32),
+            pitch=notes.pitch[rows].astype(np.int8),
+            velocity=notes.velocity[rows].astype(np.int8),
+            ttype="tick",
+        )
+        score.tracks.append(track)
     for down, up in notes.press_tick.tolist():
-        track.pedals.append(Pedal(down, up - down))
-    score.tracks.append(track)
-    # MuMIDI asks for one; the others assume it themselves.
-    for tick, usec in notes.tempos.tolist() or [(0, DEFAULT_MICROSECONDS_PER_QUARTER)]:
+        score.tracks[0].pedals.append(Pedal(down, up - down))
+    for tick, usec in notes.tempos.tolist():
         score.tempos.append(Tempo(tick, mspq=usec))
     for row in notes.metres.tolist():
         score.time_signatures.append(TimeSignature(*row))
     return score
+
+
+def _tracks_of(notes: NoteColumns) -> list[tuple[int, np.ndarray]]:
+    """Program and notes of each track and program."""
+    found = sorted(set(zip(notes.track.tolist(), notes.program.tolist(), strict=True)))
+    return [(program, np.flatnonzero((notes.track == track) & (notes.program == program))) for track, program in found]

@@ -7,8 +7,10 @@
 A note takes with it those that begin less than 1/`divisor` of a quarter after it and end at most that long before or
 after it; what was taken begins no token of its own. As in music21 it may be taken by another note as well.
 
-Columns of notes have no tracks: which parts are encoded is decided by the columns that are given, see `first_part`, and
-notes of several tracks become one chord. `NoteChord.encode_tracks` keeps them apart.
+Chords keep to their track, and what begins together comes by track. A performance may have several parts: they are what
+music21's `partitionByInstrument` makes where tracks say their instrument by program alone, notes of all tracks that it
+knows by the name of one instrument. The first is that of the first note of the first track. Columns that tell no parts
+are one track.
 
 docs/tokenizers/note_chord.md has the whole definition, and where music21 differs.
 
@@ -22,8 +24,6 @@ from typing import Any, Self
 
 import numba
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from pianogen.errors import SettingsError
 from pianogen.midi.blocks import MusicBlock
@@ -67,6 +67,7 @@ class NoteChord(LearnedTokenizer):
     Args:
         vocab: tokens that have an id, without the special ones; "all": every note and chord that there can be; None:
             these, until those of train are learned.
+        parts: "all", or "first": the first part that has notes, as the notebook takes it.
         divisor: of a quarter, how near notes of a chord begin and end: 4 as music21 10.5 reads MIDI, 16 as it does
             without quantizing.
         lowest_pitch: notes below are left out.
@@ -79,11 +80,13 @@ class NoteChord(LearnedTokenizer):
     name = "note_chord"
     carries = frozenset({"pitch"})
     unknown_ids = (UNKNOWN_ID,)
+    reads_parts = True
 
     def __init__(
         self,
         *,
         vocab: list[str] | str | None = None,
+        parts: str = "all",
         divisor: int = 4,
         lowest_pitch: int = LOWEST_PITCH,
         highest_pitch: int = 127,
@@ -96,6 +99,7 @@ class NoteChord(LearnedTokenizer):
             raise _wrong(f'vocab must be a list of tokens, or "all", found {vocab!r}')
         self.options: dict[str, Any] = {
             "vocab": list(vocab) if isinstance(vocab, list) else vocab,
+            "parts": parts,
             "divisor": divisor,
             "lowest_pitch": lowest_pitch,
             "highest_pitch": highest_pitch,
@@ -103,6 +107,8 @@ class NoteChord(LearnedTokenizer):
             "duration": duration,
             "velocity": velocity,
         }
+        if parts not in ("all", "first"):
+            raise _wrong(f"parts must be all or first, found {parts!r}")
         for option in ("divisor", "lowest_pitch", "highest_pitch", "velocity"):
             if type(self.options[option]) is not int:
                 raise _wrong(f"{option} must be a whole number, found {self.options[option]!r}")
@@ -167,25 +173,10 @@ class NoteChord(LearnedTokenizer):
         return TokenBlock(self._id_of_code[codes], edges)
 
     def _codes_of(self, music: MusicBlock) -> tuple[np.ndarray, np.ndarray]:
-        columns = (music.pitch, music.onset_tick, music.duration_tick, np.zeros(len(music.pitch), np.int16))
+        columns = (music.pitch, music.onset_tick, music.duration_tick, music.track, music.program)
+        names = _names_of_programs() if self.options["parts"] == "first" else np.empty(0, np.int64)
         divisor = self.options["divisor"]
-        return _codes_of_notes(music.note_edges, music.ticks_per_quarter, *columns, *self.pitch_range, divisor)
-
-    def encode_tracks(self, notes: pa.Table, ticks_per_quarter: int) -> np.ndarray:
-        """Ids as of `encode`, but chords keep to their track, as in music21; what begins together, by track.
-
-        Args:
-            notes: rows of the lake's `notes` of one performance.
-            ticks_per_quarter: of the performance.
-        """
-        pitched = notes.filter(~pc.field("is_drum"))
-        names = ("pitch", "onset_tick", "duration_tick", "track")
-        pitch, onset, duration, track = (pitched[name].to_numpy() for name in names)
-        order = np.lexsort((duration, pitch, track, onset))
-        columns = (pitch[order], onset[order], duration[order], track[order])
-        edges, quarter = np.array([0, len(order)]), np.array([ticks_per_quarter], np.int32)
-        codes, _ = _codes_of_notes(edges, quarter, *columns, *self.pitch_range, self.options["divisor"])
-        return self._id_of_code[codes]
+        return _codes_of_notes(music.note_edges, music.ticks_per_quarter, *columns, names, *self.pitch_range, divisor)
 
     def count_unknown(self, tokens: np.ndarray) -> int:
         """How many of these ids stand for what the vocabulary does not have; by their number, the unknown rate."""
@@ -302,6 +293,15 @@ def _seconds(tick: np.ndarray) -> np.ndarray:
     return np.rint(tick * (500_000 / (1e6 * TICKS_PER_QUARTER)) * SEC_STEPS) / SEC_STEPS
 
 
+@cache
+def _names_of_programs() -> np.ndarray:
+    """Of each program a number for the name by which music21 knows it."""
+    names = np.arange(128)
+    for programs in SAME_INSTRUMENT:
+        names[list(programs)] = programs[0]
+    return names
+
+
 @njit
 def _codes_of_notes(
     edges: np.ndarray,
@@ -310,52 +310,82 @@ def _codes_of_notes(
     onset_tick: np.ndarray,
     duration_tick: np.ndarray,
     track: np.ndarray,
+    program: np.ndarray,
+    name_of_program: np.ndarray,
     low: int,
     high: int,
     divisor: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Codes of the notes from pitch low to high, and their edges; chords keep to their track."""
+    """Codes of the notes from pitch low to high, and their edges; chords keep to their track.
+
+    Args:
+        edges: of the columns of notes.
+        ticks_per_quarter: of each performance.
+        pitch: of each note.
+        onset_tick: the same.
+        duration_tick: the same.
+        track: the same, or empty: all notes are of one.
+        program: the same.
+        name_of_program: where the first part alone is wanted; otherwise empty.
+        low: lowest pitch.
+        high: highest pitch.
+        divisor: of a quarter, how near the notes of a chord are.
+    """
     codes, code_edges = np.empty(len(pitch), np.uint16), np.zeros(len(edges), np.int64)
-    is_taken = np.zeros(len(pitch), np.bool_)
+    with_parts = len(track) == len(pitch) and len(program) == len(pitch)
     num = 0
     for i in range(len(edges) - 1):
         quarter = np.int64(ticks_per_quarter[i])
-        for k in range(edges[i], edges[i + 1]):
-            if is_taken[k] or not low <= pitch[k] <= high:
+        rows = np.arange(edges[i], edges[i + 1])
+        if with_parts:
+            if len(name_of_program):
+                rows = _first_part(rows, onset_tick, track, program, name_of_program)
+            _sort_by_track(rows, onset_tick, track)
+        is_taken = np.zeros(len(rows), np.bool_)
+        for a in range(len(rows)):
+            k = rows[a]
+            if is_taken[a] or not low <= pitch[k] <= high:
                 continue
             onset = np.int64(onset_tick[k])
             offset = onset + duration_tick[k]
             chord, is_chord = 1 << np.int64(pitch[k] % 12), False
-            for n in range(k + 1, edges[i + 1]):
+            for b in range(a + 1, len(rows)):
+                n = rows[b]
                 begins_later = onset_tick[n] - onset
                 if divisor * begins_later >= quarter:
                     break
                 ends_later = onset_tick[n] + np.int64(duration_tick[n]) - offset
-                is_near = divisor * abs(ends_later) <= quarter and track[n] == track[k]
+                is_near = divisor * abs(ends_later) <= quarter and (not with_parts or track[n] == track[k])
                 if is_near and low <= pitch[n] <= high:
                     chord |= 1 << np.int64(pitch[n] % 12)
-                    is_chord = is_taken[n] = True
+                    is_chord = is_taken[b] = True
             codes[num] = FIRST_CHORD + chord if is_chord else np.int64(pitch[k])
             num += 1
         code_edges[i + 1] = num
     return codes[:num], code_edges
 
 
-def first_part(notes: pa.Table) -> pa.Table:
-    """The rows of the first part that has pitched notes, as `from_table` takes them.
+@njit
+def _first_part(
+    rows: np.ndarray, onset_tick: np.ndarray, track: np.ndarray, program: np.ndarray, name_of_program: np.ndarray
+) -> np.ndarray:
+    """Those of the rows, which come by onset, that are of the first part."""
+    if len(rows) == 0:
+        return rows
+    first = rows[0]
+    for k in rows:
+        is_lower = program[k] < program[first] and onset_tick[k] == onset_tick[first]
+        if track[k] < track[first] or (track[k] == track[first] and is_lower):
+            first = k
+    return rows[name_of_program[program[rows]] == name_of_program[program[first]]]
 
-    Parts are what music21's `partitionByInstrument` makes where tracks say their instrument by program alone: notes of
-    all tracks that it knows by the name of the first one's instrument. The first is that of the first note of the first
-    track.
 
-    Args:
-        notes: rows of the lake's `notes` of one performance.
-    """
-    track, program = notes["track"].to_numpy(), notes["program"].to_numpy()
-    pitched = np.flatnonzero(~notes["is_drum"].to_numpy(zero_copy_only=False))
-    if not len(pitched):
-        return notes.slice(0, 0)
-    onset = notes["onset_tick"].to_numpy()[pitched]
-    first = int(program[pitched[np.lexsort((program[pitched], onset, track[pitched]))[0]]])
-    programs = next((same for same in SAME_INSTRUMENT if first in same), (first,))
-    return notes.take(pa.array(pitched[np.isin(program[pitched], programs)]))
+@njit
+def _sort_by_track(rows: np.ndarray, onset_tick: np.ndarray, track: np.ndarray) -> None:
+    """What begins at once by track, and as it was within it."""
+    for n in range(1, len(rows)):
+        row, k = rows[n], n
+        while k and onset_tick[rows[k - 1]] == onset_tick[row] and track[rows[k - 1]] > track[row]:
+            rows[k] = rows[k - 1]
+            k -= 1
+        rows[k] = row

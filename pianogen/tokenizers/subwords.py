@@ -82,7 +82,7 @@ class Subwords(LearnedTokenizer):
         }
         _check(self.base, self.options)
         self.pitch_range, self.carries = self.base.pitch_range, self.base.carries
-        self.clock = self.base.clock
+        self.clock, self.reads_parts = self.base.clock, self.base.reads_parts
         num_base = len(self.base.vocab)
         if model == "bpe":
             runs, pairs, joined = runs_of_merges(learned, num_base)

@@ -1,8 +1,9 @@
-"""Music of a block to ids of MidiTok's schemes, in one compiled pass.
+"""Music on the grid of MidiTok's schemes to their ids, in one compiled pass over a block.
 
-REMI, TSD and MIDI-like say the same of notes, pedal, tempo and metre, and differ in how they tell time: by bars and
-positions, or by time shifts; by durations, or by the ends of notes. The order of events, the grid and how values are
-rounded are those of MidiTok 3.1 (`preprocess_score`, `_score_to_tokens` and `_add_time_events`), whose ids these are.
+REMI, TSD and MIDI-like say the same of notes, chords, parts, pedal, tempo and metre, and differ in how they tell time:
+by bars and positions, or by time shifts; by durations, or by the ends of notes. The order of events is that of MidiTok
+3.1 (`_score_to_tokens` and `_add_time_events`), whose ids these are. At one tick: metre, tempo, pedal, then part by
+part the ends of notes, the chord, and the notes that begin; MIDI-like with chords has all ends before the pedal.
 """
 
 import numba
@@ -13,9 +14,11 @@ from pianogen.tokenizers.timeline import (
     MIDI_LIKE,
     NOTE_OFF,
     PEDAL,
+    PEDAL_OFF,
     PITCH,
     REMI,
     TEMPO,
+    Grid,
     Timeline,
 )
 
@@ -23,480 +26,279 @@ from pianogen.tokenizers.timeline import (
 # Its scalars are what numba makes of them.
 njit = numba.njit(cache=True, error_model="numpy")
 """All that is compiled here stands in this file, which is what numba's cache looks at."""
+inlined = numba.njit(inline="always", error_model="numpy")
+"""Of what is called at every event; it takes arrays alone, since numba counts references to all of a named tuple."""
 
-_NEVER = 2**62
+_MOST_OF_EVENT = 12
+"""More ids than any event takes without the time before it: programs, chord, note and its end, position."""
+_DIGIT = 11
+"""Bits by which events are sorted at once."""
 
 
 @njit
-def encode(
-    line: Timeline,
-    ticks_per_quarter: np.ndarray,
-    note_edges: np.ndarray,
-    pitch: np.ndarray,
-    velocity: np.ndarray,
-    onset_tick: np.ndarray,
-    duration_tick: np.ndarray,
-    press_edges: np.ndarray,
-    press_tick: np.ndarray,
-    tempo_edges: np.ndarray,
-    tempos: np.ndarray,
-    metre_edges: np.ndarray,
-    metres: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Ids of each performance, and their edges; columns as of `MusicBlock`."""
-    num = len(ticks_per_quarter)
+def tell(line: Timeline, grid: Grid, chord: np.ndarray, kind_of_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids of each performance, and their edges.
+
+    Args:
+        line: of the scheme.
+        grid: the music.
+        chord: id of the chord before each note, -1 without one; empty where chords are not told.
+        kind_of_id: an array of the type that ids shall have.
+    """
+    num = len(grid.quarter)
     edges = np.zeros(num + 1, np.int64)
-    out = np.empty(4 * len(pitch) + 64, np.int32)
+    out = np.empty(4 * grid.note_edges[-1] + 64, kind_of_id.dtype)
     at = 0
     for i in range(num):
-        first, end = note_edges[i], note_edges[i + 1]
-        old = ticks_per_quarter[i]
-        metre, new = _metres(line, metres[metre_edges[i] : metre_edges[i + 1]], old)
-        note_pitch, note_velocity, onset, length = _quantised_notes(
-            line, pitch[first:end], velocity[first:end], onset_tick[first:end], duration_tick[first:end], old, new,
-            metre,
-        )  # fmt: skip
-        press = _quantised_presses(line, press_tick[press_edges[i] : press_edges[i + 1]], old, new, metre)
-        tempo = _quantised_tempos(line, tempos[tempo_edges[i] : tempo_edges[i + 1]], old, new, metre)
-        out, at = _tell(line, out, at, new, metre, tempo, press, note_pitch, note_velocity, onset, length)
+        most = at + _most_ids(line, grid, i)
+        if most > len(out):
+            larger = np.empty(max(2 * len(out), most), out.dtype)
+            larger[:at] = out[:at]
+            out = larger
+        key, event = _events(line, grid, i)
+        at = _tell(line, grid, chord, i, key, event, out, at)
         edges[i + 1] = at
     return out[:at], edges
 
 
-# The grid
-
-
 @njit
-def _metres(line: Timeline, given: np.ndarray, old: int) -> tuple[np.ndarray, int]:
-    """Metres at the bars at which they can begin, and the ticks of a quarter on the grid."""
-    kept = np.zeros((len(given) + 2, 3), np.int64)
-    num = 0
-    if line.with_metres:
-        for k in range(len(given)):
-            numerator, denominator = given[k, 1], given[k, 2]
-            if numerator >= line.metre_id.shape[0] or denominator >= line.metre_id.shape[1]:
-                continue
-            if line.metre_id[numerator, denominator] < 0:
-                continue
-            if num == 0 and given[k, 0] != 0:
-                kept[0] = np.array([0, 4, 4])
-                num = 1
-            kept[num, 0], kept[num, 1], kept[num, 2] = given[k, 0], numerator, denominator
-            num += 1
-    if num == 0:
-        kept[0] = np.array([0, 4, 4])
-        num = 1
-    new = line.positions
-    if line.with_metres:
-        highest = 0
-        for k in range(num):
-            highest = max(highest, kept[k, 2])
-        new = int(line.positions * highest / 4)
-    if not line.with_metres:
-        return kept[:1], new
-    if new != old:
-        for k in range(num):
-            kept[k, 0] = int(kept[k, 0] * (new / old))
-    i = 0
-    bar = _bar_ticks(kept[0], new)
-    previous = 0
-    while i < num:
-        if i >= 1 and kept[i, 1] == kept[i - 1, 1] and kept[i, 2] == kept[i - 1, 2]:
-            num = _without(kept, i, num)
-            continue
-        if i >= 1 and kept[i, 0] < kept[i - 1, 0]:
-            kept[i, 0] = kept[i - 1, 0]
-        past = (kept[i, 0] - previous) % bar
-        if past:
-            kept[i, 0] += bar - past
-        bar = _bar_ticks(kept[i], new)
-        previous = kept[i, 0]
-        if i >= 1 and kept[i, 0] == kept[i - 1, 0]:
-            num = _without(kept, i - 1, num)
-            if i >= 2 and kept[i - 1, 1] == kept[i - 2, 1] and kept[i - 1, 2] == kept[i - 2, 2]:
-                num = _without(kept, i - 1, num)
-                bar = _bar_ticks(kept[i - 2], new)
-                previous = kept[i - 2, 0]
-                i -= 1
-            continue
-        i += 1
-    return kept[:num], new
-
-
-@njit
-def _without(rows: np.ndarray, i: int, num: int) -> int:
-    for k in range(i, num - 1):
-        rows[k] = rows[k + 1]
-    return num - 1
-
-
-@njit
-def _beat_ticks(metre: np.ndarray, new: int) -> int:
-    return int(new * 4 / metre[2])
-
-
-@njit
-def _bar_ticks(metre: np.ndarray, new: int) -> int:
-    return _beat_ticks(metre, new) * metre[1]
-
-
-@njit
-def _step(metre: np.ndarray, new: int, positions: int) -> int:
-    """Ticks between the lines of the grid under a metre."""
-    return int(new // (positions * (metre[2] / 4)))
-
-
-@njit
-def _rounded(tick: int, scale: float) -> int:
-    """Half away from zero, as C's round does."""
-    return np.int64(np.floor(tick * scale + 0.5))
-
-
-@njit
-def _section(metre: np.ndarray, tick: int) -> int:
-    """The last metre that begins at the tick or before."""
-    k = len(metre) - 1
-    while k and metre[k, 0] > tick:
-        k -= 1
-    return k
-
-
-@njit
-def _on_grid(line: Timeline, metre: np.ndarray, new: int, tick: int) -> int:
-    """The nearest line of the grid of the metre that holds; of two the even one, as numpy rounds.
-
-    Metres that follow each other with one denominator are one grid, which begins with the first of them.
-    """
-    k = _section(metre, tick)
-    step = _step(metre[k], new, line.positions)
-    while k and metre[k - 1, 2] == metre[k, 2]:
-        k -= 1
-    start = metre[k, 0] if k else 0
-    return np.int64(np.rint((tick - start) / step)) * step + start
-
-
-@njit
-def _has_several_grids(line: Timeline, metre: np.ndarray) -> bool:
-    for k in range(1, len(metre)):
-        if metre[k, 2] != metre[0, 2]:
-            return line.with_metres
-    return False
-
-
-@njit
-def _quantised_notes(
-    line: Timeline,
-    pitch: np.ndarray,
-    velocity: np.ndarray,
-    onset_tick: np.ndarray,
-    duration_tick: np.ndarray,
-    old: int,
-    new: int,
-    metre: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Pitches, velocities, onsets and durations on the grid."""
-    num = 0
-    for k in range(len(pitch)):
-        num += line.pitch_id[pitch[k]] >= 0
-    new_pitch, new_velocity = np.empty(num, np.int64), np.empty(num, np.int64)
-    onset, length = np.empty(num, np.int64), np.empty(num, np.int64)
-    scale = new / old
-    is_same, has_several = new == old, _has_several_grids(line, metre)
-    beat = _beat_ticks(metre[0], new)
-    row = line.row_of_beat[beat]
-    longest = line.duration_tick.shape[1] - 1
-    n = 0
-    for k in range(len(pitch)):
-        if line.pitch_id[pitch[k]] < 0:
-            continue
-        new_pitch[n], new_velocity[n] = pitch[k], velocity[k]
-        begin = np.int64(onset_tick[k])
-        lasts = np.int64(duration_tick[k])
-        if not is_same:
-            begin, lasts = _rounded(begin, scale), max(1, _rounded(lasts, scale))
-        if has_several:
-            end = begin + lasts
-            begin = _on_grid(line, metre, new, begin)
-            if line.scheme == MIDI_LIKE:
-                end = _on_grid(line, metre, new, end)
-                if end <= begin:
-                    end = begin + _step(metre[_section(metre, begin)], new, line.positions)
-                lasts = end - begin
-            row = line.row_of_beat[_beat_ticks(metre[_section(metre, begin)], new)]
-        if line.scheme != MIDI_LIKE:
-            lasts = line.duration_tick[row, min(lasts, longest)]
-        onset[n], length[n] = begin, lasts
-        n += 1
-    if line.without_repeats:
-        return _without_repeats(line, new_pitch, new_velocity, onset, length)
-    return new_pitch, new_velocity, onset, length
-
-
-@njit
-def _without_repeats(
-    line: Timeline, pitch: np.ndarray, velocity: np.ndarray, onset: np.ndarray, length: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Notes by onset, pitch, duration and velocity, the first of each onset and pitch."""
-    for k in range(1, len(pitch)):
-        p, v, o, d = pitch[k], velocity[k], onset[k], length[k]
-        n = k
-        while n and onset[n - 1] == o:
-            q, e = pitch[n - 1], length[n - 1]
-            if not (q > p or (q == p and (e > d or (e == d and _is_louder(line, velocity[n - 1], v))))):
-                break
-            pitch[n], velocity[n], length[n] = q, velocity[n - 1], e
-            n -= 1
-        pitch[n], velocity[n], length[n] = p, v, d
-    num = 0
-    for k in range(len(pitch)):
-        if num and onset[num - 1] == onset[k] and pitch[num - 1] == pitch[k]:
-            continue
-        pitch[num], velocity[num], onset[num], length[num] = pitch[k], velocity[k], onset[k], length[k]
-        num += 1
-    return pitch[:num], velocity[:num], onset[:num], length[:num]
-
-
-@njit
-def _is_louder(line: Timeline, one: int, other: int) -> bool:
-    if line.velocity_id[1] < 0:
-        return one > other
-    return line.velocity_id[one] > line.velocity_id[other]
-
-
-@njit
-def _quantised_presses(line: Timeline, presses: np.ndarray, old: int, new: int, metre: np.ndarray) -> np.ndarray:
-    """Presses of the pedal on the grid; those that touch are one."""
-    if not line.with_pedal:
-        return np.empty((0, 2), np.int64)
-    found = np.empty((len(presses), 2), np.int64)
-    scale, has_several = new / old, _has_several_grids(line, metre)
-    num = 0
-    for k in range(len(presses)):
-        down, lasts = np.int64(presses[k, 0]), np.int64(presses[k, 1]) - presses[k, 0]
-        if new != old:
-            down, lasts = _rounded(down, scale), max(1, _rounded(lasts, scale))
-        up = down + lasts
-        if has_several:
-            down, up = _on_grid(line, metre, new, down), _on_grid(line, metre, new, up)
-            if up <= down:
-                up = down + _step(metre[_section(metre, down)], new, line.positions)
-        if num and found[num - 1, 1] >= down:
-            found[num - 1, 1] = max(found[num - 1, 1], up)
-            continue
-        found[num, 0], found[num, 1] = down, up
-        num += 1
-    return found[:num]
-
-
-@njit
-def _quantised_tempos(line: Timeline, given: np.ndarray, old: int, new: int, metre: np.ndarray) -> np.ndarray:
-    """Tick and id of each tempo; of several at one tick the last, and one at the beginning."""
-    if not line.with_tempos:
-        return np.empty((0, 2), np.int64)
-    found = np.empty((len(given) + 1, 2), np.int64)
-    scale, has_several = new / old, _has_several_grids(line, metre)
-    num = 0
-    for k in range(len(given)):
-        tick = np.int64(given[k, 0])
-        if new != old:
-            tick = _rounded(tick, scale)
-        if has_several:
-            tick = _on_grid(line, metre, new, tick)
-        if num == 0 and tick != 0:
-            found[0, 0], found[0, 1] = 0, line.default_tempo_id
-            num = 1
-        if num and found[num - 1, 0] == tick:
-            num -= 1
-        found[num, 0], found[num, 1] = tick, line.tempo_id[_closest(line.tempo_usec, given[k, 1])]
-        num += 1
-    if num == 0:
-        found[0, 0], found[0, 1] = 0, line.default_tempo_id
-        num = 1
-    return found[:num]
-
-
-@njit
-def _closest(values: np.ndarray, value: float) -> int:
-    """Place of the closest of ascending values; of two the greater."""
-    k = np.searchsorted(values, value)
-    if k == len(values) or (k and abs(value - values[k - 1]) < abs(value - values[k])):
-        k -= 1
-    return k
+def _most_ids(line: Timeline, grid: Grid, i: int) -> int:
+    """At least as many as a performance takes, so that none is written beyond the array."""
+    first, end = grid.note_edges[i], grid.note_edges[i + 1]
+    last = 0
+    for n in range(first, end):
+        last = max(last, grid.onset[n] + grid.length[n])
+    num_presses = grid.press_edges[i + 1] - grid.press_edges[i]
+    if num_presses:
+        last = max(last, grid.presses[grid.press_edges[i + 1] - 1, 1])
+    num_tempos = grid.tempo_edges[i + 1] - grid.tempo_edges[i]
+    if num_tempos:
+        last = max(last, grid.tempos[grid.tempo_edges[i + 1] - 1, 0])
+    metre = grid.metres[grid.metre_edges[i] : grid.metre_edges[i + 1]]
+    last = max(last, metre[-1, 0])
+    events = 2 * (end - first) + 2 * num_presses + num_tempos + len(metre)
+    longest = min(line.length_tick[:, -1].min(), line.rest_length_tick[:, -1].min())
+    most = events * (_MOST_OF_EVENT + line.most_steps) + 2 * (last // longest) + 64
+    if line.scheme == REMI:
+        shortest_bar = last + 1
+        for k in range(len(metre)):
+            shortest_bar = min(shortest_bar, _bar_and_beat(metre[k], grid.quarter[i])[0])
+        most += 2 * (last // shortest_bar + len(metre) + 1)
+    return most
 
 
 # Events in their order
 
 
 @njit
-def _tell(
-    line: Timeline,
-    out: np.ndarray,
-    at: int,
-    new: int,
-    metre: np.ndarray,
-    tempo: np.ndarray,
-    press: np.ndarray,
-    pitch: np.ndarray,
-    velocity: np.ndarray,
-    onset: np.ndarray,
-    length: np.ndarray,
-) -> tuple[np.ndarray, int]:
-    """Write the ids of one performance; the array, which may be a larger one, and where it ends."""
-    next_metre = 0 if line.with_metres else len(metre)
-    next_tempo = next_press = next_note = 0
-    # Notes that sound, as a heap of ends and numbers.
-    ends, num_ends = np.empty(len(pitch), np.int64), 0
-    current = metre[0] if line.with_metres and line.scheme == REMI else np.array([0, 4, 4])
-    bar_ticks, beat = _bar_ticks(current, new), _beat_ticks(current, new)
-    step = beat // line.positions
-    metre_id = line.metre_id[current[1], current[2]]
-    previous, note_end = (-1 if line.scheme == REMI else 0), 0
-    bar, bar_at_metre, tick_at_metre, tick_at_bar = -1, 0, 0, 0
-    while True:
-        # Of what comes at one tick: metre, tempo, pedal, then notes.
-        tick, kind = _NEVER, 0
-        if next_metre < len(metre):
-            tick, kind = metre[next_metre, 0], METRE
-        if next_tempo < len(tempo) and tempo[next_tempo, 0] < tick:
-            tick, kind = tempo[next_tempo, 0], TEMPO
-        if next_press < 2 * len(press) and press[next_press // 2, next_press % 2] < tick:
-            tick, kind = press[next_press // 2, next_press % 2], PEDAL
-        if num_ends and ends[0] >> 31 < tick:
-            tick, kind = ends[0] >> 31, NOTE_OFF
-        if next_note < len(pitch) and onset[next_note] < tick:
-            tick, kind = onset[next_note], PITCH
-        if kind == 0:
-            break
+def _rank_bits(line: Timeline) -> int:
+    """Bits of what orders the events of one tick: 0 to 4, or up to 3 + 2 * 128 with parts."""
+    return 9 if line.with_programs else 3
 
+
+@njit
+def _events(line: Timeline, grid: Grid, i: int) -> tuple[np.ndarray, np.ndarray]:
+    """Events of a performance in their order: tick and rank within it, and kind << 32 with the row of its column.
+
+    A note's end has the note's row; of a note of no length it is told with the note, and no event.
+    """
+    bits, is_midi_like, with_parts = _rank_bits(line), line.scheme == MIDI_LIKE, line.with_programs
+    onset, length, part = grid.onset, grid.length, grid.part
+    # Metre, tempo, pedal, ends, notes; with chords MIDI-like has ends before the pedal.
+    pedal_rank, off_rank, on_rank = 2, 3, 4
+    ranks_of_part = 2 if is_midi_like else 1
+    if is_midi_like and line.with_chords:
+        off_rank, pedal_rank, on_rank = (2, 130, 131) if with_parts else (2, 3, 4)
+        ranks_of_part = 1
+    first, end = grid.note_edges[i], grid.note_edges[i + 1]
+    num_metres = grid.metre_edges[i + 1] - grid.metre_edges[i] if line.with_metres else 0
+    num_tempos = grid.tempo_edges[i + 1] - grid.tempo_edges[i]
+    num_presses = grid.press_edges[i + 1] - grid.press_edges[i]
+    most = num_metres + num_tempos + 2 * num_presses + (end - first) * (2 if is_midi_like else 1)
+    key, event = np.empty(most, np.int64), np.empty(most, np.int64)
+    num = 0
+    for n in range(grid.metre_edges[i], grid.metre_edges[i] + num_metres):
+        key[num], event[num] = grid.metres[n, 0] << bits, METRE << 32 | n
+        num += 1
+    for n in range(grid.tempo_edges[i], grid.tempo_edges[i + 1]):
+        key[num], event[num] = grid.tempos[n, 0] << bits | 1, TEMPO << 32 | n
+        num += 1
+    for n in range(grid.press_edges[i], grid.press_edges[i + 1]):
+        key[num], event[num] = grid.presses[n, 0] << bits | pedal_rank, PEDAL << 32 | n
+        key[num + 1], event[num + 1] = grid.presses[n, 1] << bits | pedal_rank, PEDAL_OFF << 32 | n
+        num += 2
+    for n in range(first, end):
+        of_part = ranks_of_part * part[n] if with_parts else 0
+        key[num], event[num] = onset[n] << bits | on_rank + of_part, PITCH << 32 | n
+        num += 1
+        if is_midi_like and length[n] > 0:
+            key[num], event[num] = (onset[n] + length[n]) << bits | off_rank + of_part, NOTE_OFF << 32 | n
+            num += 1
+    return _sorted(key[:num], event[:num])
+
+
+@njit
+def _sorted(key: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Events by their keys, digit by digit; those of one key keep their order."""
+    is_ascending, most = True, 0
+    for k in range(len(key)):
+        is_ascending &= k == 0 or key[k - 1] <= key[k]
+        most = max(most, key[k])
+    if is_ascending:
+        return key, event
+    other_key, other_event = np.empty_like(key), np.empty_like(event)
+    starts = np.empty(2**_DIGIT + 1, np.int64)
+    shift = 0
+    while most >> shift:
+        starts[:] = 0
+        for k in range(len(key)):
+            starts[(key[k] >> shift & (2**_DIGIT - 1)) + 1] += 1
+        for digit in range(2**_DIGIT):
+            starts[digit + 1] += starts[digit]
+        for k in range(len(key)):
+            digit = key[k] >> shift & (2**_DIGIT - 1)
+            other_key[starts[digit]], other_event[starts[digit]] = key[k], event[k]
+            starts[digit] += 1
+        key, other_key, event, other_event = other_key, key, other_event, event
+        shift += _DIGIT
+    return key, event
+
+
+# Their ids
+
+
+@njit
+def _tell(
+    line: Timeline, grid: Grid, chord: np.ndarray, i: int, key: np.ndarray, event: np.ndarray, out: np.ndarray, at: int
+) -> int:
+    """Write the ids of one performance; where they end."""
+    bits, new = _rank_bits(line), grid.quarter[i]
+    scheme, positions, program_changes = line.scheme, line.positions, line.program_changes
+    with_rests, with_metres, with_programs = line.with_rests, line.with_metres, line.with_programs
+    with_velocities, with_chords = line.velocity_id[1] >= 0, line.with_chords
+    pitch_id, off_id, velocity_id, duration_id = line.pitch_id, line.off_id, line.velocity_id, line.duration_id
+    shift_id, shift_tick, rest_id, rest_tick = line.shift_id, line.shift_tick, line.rest_id, line.rest_tick
+    program_id, row_of_beat, least_rest = line.program_id, line.row_of_beat, line.rest_length_tick[:, 0]
+    pitch, velocity, length, table_row, program = grid.pitch, grid.velocity, grid.length, grid.row, grid.program
+
+    metre = grid.metres[grid.metre_edges[i]]
+    if with_metres and scheme != REMI:
+        metre = np.array([0, 4, 4])
+    bar_ticks, beat = _bar_and_beat(metre, new)
+    metre_id = line.metre_id[metre[1], metre[2]]
+    row = row_of_beat[beat]
+    said, previous, note_end = -1, (-1 if scheme == REMI else 0), 0
+    bar, bar_at_metre, tick_at_metre, tick_at_bar = -1, 0, 0, 0
+    for k in range(len(key)):
+        tick, kind, n = key[k] >> bits, event[k] >> 32, event[k] & 0xFFFFFFFF
         if tick != previous:
-            row = line.row_of_beat[beat]
-            if line.with_rests and tick - note_end >= line.rest_length_tick[row, 0]:
+            if with_rests and tick - note_end >= least_rest[row]:
                 previous = max(note_end, previous)
-                out, at, previous = _add_time(line.rest_id, line.rest_tick, row, out, at, tick, previous)
-                if line.scheme == REMI:
-                    real = bar_at_metre + (previous - tick_at_metre) // bar_ticks
-                    if real > bar:
-                        bar = max(bar, 0)
-                        tick_at_bar += (real - bar) * bar_ticks
-                        bar = real
-            if line.scheme == REMI:
+                at, previous = _add_time(rest_id[row], rest_tick[row], out, at, tick, previous)
+                if scheme == REMI:
+                    reached = bar_at_metre + (previous - tick_at_metre) // bar_ticks
+                    if reached > bar:
+                        tick_at_bar += (reached - max(bar, 0)) * bar_ticks
+                        bar = reached
+            if scheme == REMI:
                 num_bars = bar_at_metre + (tick - tick_at_metre) // bar_ticks - bar
                 if num_bars > 0:
-                    out = _with_room(out, at, 2 * num_bars + 8)
-                    for n in range(num_bars):
-                        out[at] = line.bar_id
-                        at += 1
-                        if line.with_metres and not (kind == METRE and n + 1 == num_bars):
-                            out[at] = metre_id
-                            at += 1
+                    # The last bar has the metre that comes now, if one does.
+                    own = metre_id if with_metres else -1
+                    at = _add_bars(out, at, num_bars, line.bar_id, own, kind == METRE)
                     bar += num_bars
                     tick_at_bar = tick_at_metre + (bar - bar_at_metre) * bar_ticks
                 if kind != METRE:
-                    out = _with_room(out, at, 8)
-                    out[at] = line.first_position_id + min((tick - tick_at_bar) // step, line.num_positions - 1)
+                    position = (tick - tick_at_bar) // (beat // positions)
+                    out[at] = line.first_position_id + min(position, line.num_positions - 1)
                     at += 1
             elif tick != previous:
-                out, at, previous = _add_time(line.shift_id, line.shift_tick, row, out, at, tick, previous)
+                at, previous = _add_time(shift_id[row], shift_tick[row], out, at, tick, previous)
             previous = tick
 
-        out = _with_room(out, at, 8)
         if kind == PITCH:
-            out[at] = line.pitch_id[pitch[next_note]]
+            if with_chords and chord[n] >= 0:
+                if with_programs:
+                    at, said = _add_program(program_id, program[n], program_changes, out, at, said)
+                out[at] = chord[n]
+                at += 1
+            if with_programs:
+                at, said = _add_program(program_id, program[n], program_changes, out, at, said)
+            out[at] = pitch_id[pitch[n]]
             at += 1
-            if line.velocity_id[1] >= 0:
-                out[at] = line.velocity_id[velocity[next_note]]
+            if with_velocities:
+                out[at] = velocity_id[velocity[n]]
                 at += 1
-            end = onset[next_note] + length[next_note]
-            if line.scheme != MIDI_LIKE:
-                row = line.row_of_beat[_beat_ticks(metre[_section(metre, tick)], new)]
-                out[at] = line.duration_id[row, length[next_note]]
+            if scheme != MIDI_LIKE:
+                out[at] = duration_id[table_row[n], length[n]]
                 at += 1
-            elif length[next_note] == 0:
-                out[at] = line.off_id[pitch[next_note]]
-                at += 1
+            note_end = max(note_end, tick + length[n])
+        if kind == NOTE_OFF or (kind == PITCH and scheme == MIDI_LIKE and length[n] == 0):
+            if with_programs:
+                at, said = _add_program(program_id, program[n], program_changes, out, at, said)
+            out[at] = off_id[pitch[n]]
+            at += 1
+        elif kind != PITCH:
+            if kind != METRE or scheme != MIDI_LIKE:
+                note_end = max(note_end, tick)
+            if kind == METRE:
+                bar_at_metre += (tick - tick_at_metre) // bar_ticks
+                tick_at_metre = tick
+                metre = grid.metres[n]
+                bar_ticks, beat = _bar_and_beat(metre, new)
+                metre_id, row = line.metre_id[metre[1], metre[2]], row_of_beat[beat]
+                if scheme == REMI:
+                    # So that what comes next at this tick has a position.
+                    previous -= 1
+                out[at] = metre_id
+            elif kind == TEMPO:
+                out[at] = grid.tempos[n, 1]
             else:
-                num_ends = _push(ends, num_ends, end << 31 | next_note)
-            note_end = max(note_end, end)
-            next_note += 1
-        elif kind == NOTE_OFF:
-            out[at] = line.off_id[pitch[ends[0] & 0x7FFFFFFF]]
+                out[at] = (line.pedal_id if kind == PEDAL else line.pedal_off_id)[grid.press_program[i]]
             at += 1
-            num_ends = _pop(ends, num_ends)
-        elif kind == METRE:
-            bar_at_metre += (tick - tick_at_metre) // bar_ticks
-            tick_at_metre = tick
-            current = metre[next_metre]
-            bar_ticks, beat = _bar_ticks(current, new), _beat_ticks(current, new)
-            step = beat // line.positions
-            metre_id = line.metre_id[current[1], current[2]]
+    return at
+
+
+@inlined
+def _bar_and_beat(metre: np.ndarray, new: int) -> tuple[int, int]:
+    """Ticks of a bar and of a beat."""
+    beat = int(new * 4 / metre[2])
+    return beat * metre[1], beat
+
+
+@inlined
+def _add_time(
+    ids: np.ndarray, ticks: np.ndarray, out: np.ndarray, at: int, tick: int, previous: int
+) -> tuple[int, int]:
+    """The longest step that is not too long, again and again; where ids end, and the tick that is reached."""
+    while tick > previous:
+        k = min(tick - previous, len(ids) - 1)
+        if ids[k] < 0:
+            break
+        out[at] = ids[k]
+        at += 1
+        previous += ticks[k]
+    return at, previous
+
+
+@inlined
+def _add_bars(out: np.ndarray, at: int, num_bars: int, bar_id: int, metre_id: int, is_metre_next: bool) -> int:
+    """Bars, each with its metre, if there is an id, but for the last where another metre comes; where ids end."""
+    for n in range(num_bars):
+        out[at] = bar_id
+        at += 1
+        if metre_id >= 0 and not (is_metre_next and n + 1 == num_bars):
             out[at] = metre_id
             at += 1
-            if line.scheme == REMI:
-                # So that what comes next at this tick has a position.
-                previous -= 1
-            if line.scheme != MIDI_LIKE:
-                note_end = max(note_end, tick)
-            next_metre += 1
-        else:
-            note_end = max(note_end, tick)
-            if kind == TEMPO:
-                out[at] = tempo[next_tempo, 1]
-                next_tempo += 1
-            else:
-                out[at] = line.pedal_off_id if next_press % 2 else line.pedal_id
-                next_press += 1
-            at += 1
-    return out, at
+    return at
 
 
-@njit
-def _add_time(
-    ids: np.ndarray, ticks: np.ndarray, row: int, out: np.ndarray, at: int, tick: int, previous: int
-) -> tuple[np.ndarray, int, int]:
-    """The longest step that is not too long, again and again; the array, where it ends, the tick that is reached."""
-    longest = ids.shape[1] - 1
-    out = _with_room(out, at, (tick - previous) // ticks[row, longest] + 64)
-    while tick > previous:
-        k = min(tick - previous, longest)
-        if ids[row, k] < 0:
-            break
-        out[at] = ids[row, k]
+@inlined
+def _add_program(
+    ids: np.ndarray, program: int, changes_alone: bool, out: np.ndarray, at: int, said: int
+) -> tuple[int, int]:
+    """The instrument, or nothing where that is told which was told last; where ids end, and what was told."""
+    if not changes_alone or program != said:
+        out[at] = ids[program]
         at += 1
-        previous += ticks[row, k]
-    return out, at, previous
-
-
-@njit
-def _with_room(out: np.ndarray, at: int, more: int) -> np.ndarray:
-    if at + more <= len(out):
-        return out
-    larger = np.empty(max(2 * len(out), at + more), out.dtype)
-    larger[:at] = out[:at]
-    return larger
-
-
-@njit
-def _push(heap: np.ndarray, num: int, value: int) -> int:
-    k = num
-    while k and heap[(k - 1) // 2] > value:
-        heap[k] = heap[(k - 1) // 2]
-        k = (k - 1) // 2
-    heap[k] = value
-    return num + 1
-
-
-@njit
-def _pop(heap: np.ndarray, num: int) -> int:
-    """Take away the least; how many are left."""
-    num -= 1
-    value, k = heap[num], 0
-    while 2 * k + 1 < num:
-        child = 2 * k + 1
-        if child + 1 < num and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= value:
-            break
-        heap[k] = heap[child]
-        k = child
-    heap[k] = value
-    return num
+    return at, np.int64(program)

@@ -3,6 +3,8 @@
 What they mean is what MidiTok 3.1 makes of them (`_tokens_to_score`).
 """
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -13,10 +15,12 @@ from pianogen.tokenizers.timeline import (
     MIDI_LIKE,
     NOTE_OFF,
     NOTE_ON,
+    NUM_KINDS,
     PEDAL,
     PEDAL_OFF,
     PITCH,
     POSITION,
+    PROGRAM,
     REMI,
     REST,
     SHIFT,
@@ -30,160 +34,290 @@ from pianogen.tokenizers.timeline import (
 njit = numba.njit(cache=True, error_model="numpy")
 """All that is compiled here stands in this file, which is what numba's cache looks at."""
 
+_DEFAULT_VELOCITY = 100
+_OPEN = -1
+"""Length of a note that has not ended."""
+_TICK, _TICK_AT_BAR, _BAR, _NOTE_END, _TICK_AT_METRE, _BAR_AT_METRE = range(6)
+_NUMERATOR, _DENOMINATOR, _BEAT, _BAR_TICKS = range(6, 10)
+"""Places in `clock`, where a sequence has come to."""
+
+
+class Decoded(NamedTuple):
+    """Music of a block of sequences, on the grid; rows of sequence i are edges[i] to edges[i + 1]."""
+
+    note_edges: np.ndarray
+    onset: np.ndarray
+    pitch: np.ndarray
+    length: np.ndarray
+    velocity: np.ndarray
+    track: np.ndarray
+    """Empty where programs are not told."""
+    program: np.ndarray
+    press_edges: np.ndarray
+    presses: np.ndarray
+    tempo_edges: np.ndarray
+    tempos: np.ndarray
+    metre_edges: np.ndarray
+    metres: np.ndarray
+
 
 @njit
-def decode(line: Timeline, values: np.ndarray, edges: np.ndarray):
-    """Music of each sequence, on the grid: notes, presses, tempos and metres, each with their edges.
+def decode(line: Timeline, values: np.ndarray, edges: np.ndarray) -> Decoded:
+    """Music of each sequence; what makes no sense is passed over.
 
-    What makes no sense is passed over: a pitch that no velocity and duration follow, an end of what does not sound.
+    Such are a pitch that no velocity and duration follow, the end of what does not sound, and what does not end.
     """
     num = len(edges) - 1
-    note_edges, press_edges = np.zeros(num + 1, np.int64), np.zeros(num + 1, np.int64)
-    tempo_edges, metre_edges = np.zeros(num + 1, np.int64), np.zeros(num + 1, np.int64)
-    counts = np.zeros(14, np.int64)
-    for token in values:
-        if 0 <= token < len(line.kind):
-            counts[line.kind[token]] += 1
-    notes = np.empty((counts[PITCH] + counts[NOTE_OFF], 4), np.int64)
-    presses = np.empty((counts[PEDAL_OFF], 2), np.int32)
-    tempos = np.empty((counts[TEMPO], 2), np.int32)
-    metres = np.empty((counts[METRE], 3), np.int32)
-    num_notes = num_presses = num_tempos = num_metres = 0
-    with_velocity = line.velocity_id[1] >= 0
-    # Of each pitch the notes that wait for their end, first in, first out.
-    size = counts[NOTE_ON]
-    waiting_tick, waiting_velocity = np.empty(size, np.int64), np.empty(size, np.int64)
-    after, first, last = np.empty(size, np.int64), np.empty(128, np.int64), np.empty(128, np.int64)
+    counts = np.zeros(NUM_KINDS, np.int64)
+    kind_of, kinds = line.kind, np.zeros(len(values), np.int64)
+    for k in range(len(values)):
+        if 0 <= values[k] < len(kind_of):
+            kinds[k] = kind_of[values[k]]
+        counts[kinds[k]] += 1
+    most = counts[PITCH] + counts[NOTE_ON]
+    num_parts = most if line.with_programs else 0
+    music = Decoded(
+        np.zeros(num + 1, np.int64), np.empty(most, np.int32), np.empty(most, np.uint8), np.empty(most, np.int32),
+        np.empty(most, np.uint8), np.empty(num_parts, np.int16), np.empty(num_parts, np.uint8),
+        np.zeros(num + 1, np.int64), np.empty((counts[PEDAL_OFF], 2), np.int32),
+        np.zeros(num + 1, np.int64), np.empty((counts[TEMPO], 2), np.int32),
+        np.zeros(num + 1, np.int64), np.empty((counts[METRE], 3), np.int32),
+    )  # fmt: skip
+    # Of each program and pitch the first and last of the notes that wait for their end, and of each note the next.
+    num_keys = 128 * (128 if line.with_programs else 1) if line.scheme == MIDI_LIKE else 0
+    first, last, after = np.empty(num_keys, np.int64), np.empty(num_keys, np.int64), np.empty(counts[NOTE_ON], np.int64)
+    clock, pressed, track_of = np.empty(10, np.int64), np.empty(129, np.int64), np.empty(128, np.int16)
     for i in range(num):
-        tick, tick_at_bar, bar, note_end = 0, 0, -1, 0
-        tick_at_metre, bar_at_metre, pressed = 0, 0, -1
-        numerator, denominator = 4, 4
-        begin, end = edges[i], edges[i + 1]
-        if line.with_metres and line.scheme == REMI:
-            numerator, denominator = _first_metre(line, values[begin:end])
-        quarter = line.beat_of_denominator[4]
-        beat = line.beat_of_denominator[denominator] if line.scheme == REMI else quarter
-        bar_ticks = int(quarter * 4 / denominator) * numerator
-        if line.scheme == REMI and line.with_metres and (numerator != 4 or denominator != 4):
-            metres[num_metres, 0], metres[num_metres, 1], metres[num_metres, 2] = 0, numerator, denominator
-            num_metres += 1
-        first[:] = -1
-        num_waiting = 0
-        for k in range(begin, end):
-            token = values[k]
-            kind = line.kind[token] if 0 <= token < len(line.kind) else 0
-            value = line.value[token] if kind else 0
-            row = line.row_of_beat[beat]
-            if kind == BAR:
-                bar += 1
-                if bar > 0:
-                    tick = tick_at_bar + bar_ticks
-                tick_at_bar = tick
-            elif kind == POSITION:
-                bar = max(bar, 0)
-                tick = tick_at_bar + value * (beat // line.positions)
-            elif kind == SHIFT:
-                tick += line.length_tick[row, value]
-            elif kind == REST:
-                if line.scheme != MIDI_LIKE:
-                    tick = max(note_end, tick)
-                tick += line.rest_length_tick[row, value]
-                if line.scheme == REMI:
-                    real = bar_at_metre + (tick - tick_at_metre) // bar_ticks
-                    if real > bar:
-                        bar = max(bar, 0)
-                        tick_at_bar += (real - bar) * bar_ticks
-                        bar = real
-            elif kind == PITCH:
-                k_duration = k + 2 if with_velocity else k + 1
-                if k_duration >= end or line.kind[values[k_duration]] != DURATION:
-                    continue
-                if with_velocity and line.kind[values[k + 1]] != VELOCITY:
-                    continue
-                loud = line.value[values[k + 1]] if with_velocity else 100
-                lasts = line.length_tick[row, line.value[values[k_duration]]]
-                notes[num_notes, 0], notes[num_notes, 1] = tick, value
-                notes[num_notes, 2], notes[num_notes, 3] = lasts, loud
-                num_notes += 1
-                note_end = max(note_end, tick + lasts)
-            elif kind == NOTE_ON:
-                loud = 100
-                if with_velocity:
-                    if k + 1 >= end or line.kind[values[k + 1]] != VELOCITY:
-                        continue
-                    loud = line.value[values[k + 1]]
-                waiting_tick[num_waiting], waiting_velocity[num_waiting] = tick, loud
-                after[num_waiting] = -1
-                if first[value] < 0:
-                    first[value] = num_waiting
-                else:
-                    after[last[value]] = num_waiting
-                last[value] = num_waiting
-                num_waiting += 1
-            elif kind == NOTE_OFF:
-                if first[value] >= 0:
-                    n = first[value]
-                    first[value] = after[n]
-                    notes[num_notes, 0], notes[num_notes, 1] = waiting_tick[n], value
-                    notes[num_notes, 2], notes[num_notes, 3] = tick - waiting_tick[n], waiting_velocity[n]
-                    num_notes += 1
-            elif kind == TEMPO:
-                tempos[num_tempos, 0], tempos[num_tempos, 1] = tick, value
-                num_tempos += 1
-                note_end = max(note_end, tick)
-            elif kind == METRE:
-                new_numerator, new_denominator = value // 256, value % 256
-                if line.scheme != REMI or new_numerator != numerator or new_denominator != denominator:
-                    numerator, denominator = new_numerator, new_denominator
-                    if line.scheme == REMI:
-                        tick_at_metre, bar_at_metre = tick_at_bar, bar
-                    metres[num_metres, 0] = tick
-                    metres[num_metres, 1], metres[num_metres, 2] = numerator, denominator
-                    num_metres += 1
-                    bar_ticks = int(quarter * 4 / denominator) * numerator
-                    beat = line.beat_of_denominator[denominator]
-            elif kind == PEDAL:
-                if pressed < 0:
-                    pressed = tick
-            elif kind == PEDAL_OFF and pressed >= 0:
-                presses[num_presses, 0], presses[num_presses, 1] = pressed, tick
-                num_presses += 1
-                pressed = -1
-        note_edges[i + 1], press_edges[i + 1] = num_notes, num_presses
-        tempo_edges[i + 1], metre_edges[i + 1] = num_tempos, num_metres
-        _sort(notes[note_edges[i] : num_notes])
-    return (
-        notes[:num_notes],
-        note_edges,
-        presses[:num_presses],
-        press_edges,
-        tempos[:num_tempos],
-        tempo_edges,
-        metres[:num_metres],
-        metre_edges,
-    )
+        tokens = values[edges[i] : edges[i + 1]]
+        first[:], pressed[:], track_of[:] = -1, -1, -1
+        _read(line, tokens, kinds[edges[i] : edges[i + 1]], i, music, clock, first, last, after, pressed, track_of)
+        if line.scheme == MIDI_LIKE:
+            music.note_edges[i + 1] = _without_open(line, music, music.note_edges[i], music.note_edges[i + 1])
+        _sort(line, music, music.note_edges[i], music.note_edges[i + 1])
+        if line.with_programs:
+            begin = music.press_edges[i]
+            music.press_edges[i + 1] = begin + _unite(music.presses[begin : music.press_edges[i + 1]])
+    return music
 
 
 @njit
-def _first_metre(line: Timeline, tokens: np.ndarray) -> tuple[int, int]:
+def _read(
+    line: Timeline,
+    tokens: np.ndarray,
+    kinds: np.ndarray,
+    i: int,
+    music: Decoded,
+    clock: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+    after: np.ndarray,
+    pressed: np.ndarray,
+    track_of: np.ndarray,
+) -> None:
+    """Write the music of one sequence, notes in the order in which they are told, and where it ends to the edges."""
+    num_notes, num_presses = music.note_edges[i], music.press_edges[i]
+    num_tempos, num_metres = music.tempo_edges[i], music.metre_edges[i]
+    num_metres += _begin(line, tokens, kinds, clock, music.metres[num_metres:])
+    onset, pitch, length, velocity = music.onset, music.pitch, music.length, music.velocity
+    value_of, length_tick, row_of_beat, positions = line.value, line.length_tick, line.row_of_beat, line.positions
+    with_velocity, with_programs = line.velocity_id[1] >= 0, line.with_programs
+    begin, program = num_notes, 0
+    for k in range(len(tokens)):
+        kind = kinds[k]
+        value = value_of[tokens[k]] if kind else 0
+        if kind in (PITCH, NOTE_ON):
+            loud, k_duration = np.int64(_DEFAULT_VELOCITY), k + 1
+            if with_velocity:
+                if k + 1 >= len(tokens) or kinds[k + 1] != VELOCITY:
+                    continue
+                loud, k_duration = value_of[tokens[k + 1]], k + 2
+            lasts = np.int64(_OPEN)
+            if kind == PITCH:
+                if k_duration >= len(tokens) or kinds[k_duration] != DURATION:
+                    continue
+                lasts = length_tick[row_of_beat[clock[_BEAT]], value_of[tokens[k_duration]]]
+                clock[_NOTE_END] = max(clock[_NOTE_END], clock[_TICK] + lasts)
+            if program < 0:
+                # Drums are not told.
+                continue
+            onset[num_notes], pitch[num_notes] = clock[_TICK], value
+            length[num_notes], velocity[num_notes] = lasts, loud
+            if with_programs:
+                if track_of[program] < 0:
+                    track_of[program] = track_of.max() + 1
+                music.track[num_notes], music.program[num_notes] = track_of[program], program
+            if kind == NOTE_ON:
+                n, key = num_notes - begin, 128 * program + value
+                after[n] = -1
+                if first[key] < 0:
+                    first[key] = n
+                else:
+                    after[last[key]] = n
+                last[key] = n
+            num_notes += 1
+        elif kind == NOTE_OFF:
+            key = 128 * program + value
+            if program >= 0 and first[key] >= 0:
+                n = first[key]
+                first[key] = after[n]
+                length[begin + n] = clock[_TICK] - onset[begin + n]
+        elif kind == SHIFT:
+            clock[_TICK] += length_tick[row_of_beat[clock[_BEAT]], value]
+        elif kind == POSITION:
+            clock[_BAR] = max(clock[_BAR], 0)
+            clock[_TICK] = clock[_TICK_AT_BAR] + value * (clock[_BEAT] // positions)
+        elif kind == BAR:
+            clock[_BAR] += 1
+            if clock[_BAR] > 0:
+                clock[_TICK] = clock[_TICK_AT_BAR] + clock[_BAR_TICKS]
+            clock[_TICK_AT_BAR] = clock[_TICK]
+        elif kind == REST:
+            _pass_rest(line, clock, value)
+        elif kind == PROGRAM:
+            program = value
+        elif kind == TEMPO:
+            music.tempos[num_tempos, 0], music.tempos[num_tempos, 1] = clock[_TICK], value
+            num_tempos += 1
+            clock[_NOTE_END] = max(clock[_NOTE_END], clock[_TICK])
+        elif kind == METRE:
+            num_metres += _begin_metre(line, clock, value, music.metres[num_metres:])
+        elif kind == PEDAL:
+            if pressed[value + 1] < 0:
+                pressed[value + 1] = clock[_TICK]
+        elif kind == PEDAL_OFF and pressed[value + 1] >= 0:
+            if value >= 0:
+                music.presses[num_presses, 0], music.presses[num_presses, 1] = pressed[value + 1], clock[_TICK]
+                num_presses += 1
+            pressed[value + 1] = -1
+    music.note_edges[i + 1], music.press_edges[i + 1] = num_notes, num_presses
+    music.tempo_edges[i + 1], music.metre_edges[i + 1] = num_tempos, num_metres
+
+
+# Time
+
+
+@njit
+def _begin(line: Timeline, tokens: np.ndarray, kinds: np.ndarray, clock: np.ndarray, metres: np.ndarray) -> int:
+    """Set the clock to the beginning; how many metres were written, which is one where REMI tells another than 4/4."""
+    clock[:] = 0
+    clock[_BAR] = -1
+    numerator, denominator = 4, 4
+    is_remi = line.scheme == REMI
+    if is_remi and line.with_metres:
+        numerator, denominator = _first_metre(line, tokens, kinds)
+    _set_metre(line, clock, numerator, denominator)
+    if not is_remi:
+        clock[_BEAT] = line.beat_of_denominator[4]
+    if numerator == 4 and denominator == 4:
+        return 0
+    metres[0, 0], metres[0, 1], metres[0, 2] = 0, numerator, denominator
+    return 1
+
+
+@njit
+def _first_metre(line: Timeline, tokens: np.ndarray, kinds: np.ndarray) -> tuple[int, int]:
     """The metre that is told before any note, or 4/4."""
-    for token in tokens:
-        kind = line.kind[token] if 0 <= token < len(line.kind) else 0
-        if kind == METRE:
-            return line.value[token] // 256, line.value[token] % 256
-        if kind in (PITCH, VELOCITY, DURATION, PEDAL):
+    for k in range(len(tokens)):
+        if kinds[k] == METRE:
+            return line.value[tokens[k]] // 256, line.value[tokens[k]] % 256
+        if kinds[k] in (PITCH, VELOCITY, DURATION, PEDAL):
             break
     return 4, 4
 
 
 @njit
-def _sort(notes: np.ndarray) -> None:
+def _set_metre(line: Timeline, clock: np.ndarray, numerator: int, denominator: int) -> None:
+    clock[_NUMERATOR], clock[_DENOMINATOR] = numerator, denominator
+    clock[_BEAT] = line.beat_of_denominator[denominator]
+    clock[_BAR_TICKS] = int(line.beat_of_denominator[4] * 4 / denominator) * numerator
+
+
+@njit
+def _begin_metre(line: Timeline, clock: np.ndarray, value: int, metres: np.ndarray) -> int:
+    """A metre that is told; how many were written: none where REMI tells the one that holds."""
+    numerator, denominator = value // 256, value % 256
+    if line.scheme == REMI:
+        if numerator == clock[_NUMERATOR] and denominator == clock[_DENOMINATOR]:
+            return 0
+        clock[_TICK_AT_METRE], clock[_BAR_AT_METRE] = clock[_TICK_AT_BAR], clock[_BAR]
+    metres[0, 0], metres[0, 1], metres[0, 2] = clock[_TICK], numerator, denominator
+    _set_metre(line, clock, numerator, denominator)
+    return 1
+
+
+@njit
+def _pass_rest(line: Timeline, clock: np.ndarray, value: int) -> None:
+    if line.scheme != MIDI_LIKE:
+        clock[_TICK] = max(clock[_NOTE_END], clock[_TICK])
+    clock[_TICK] += line.rest_length_tick[line.row_of_beat[clock[_BEAT]], value]
+    if line.scheme == REMI:
+        reached = clock[_BAR_AT_METRE] + (clock[_TICK] - clock[_TICK_AT_METRE]) // clock[_BAR_TICKS]
+        if reached > clock[_BAR]:
+            clock[_TICK_AT_BAR] += (reached - max(clock[_BAR], 0)) * clock[_BAR_TICKS]
+            clock[_BAR] = reached
+
+
+# Notes and presses in order
+
+
+@njit
+def _without_open(line: Timeline, music: Decoded, first: int, end: int) -> int:
+    """Close up notes that have ended; where they end."""
+    onset, pitch, length, velocity = music.onset, music.pitch, music.length, music.velocity
+    track, program, with_programs = music.track, music.program, line.with_programs
+    at = first
+    for k in range(first, end):
+        if length[k] == _OPEN:
+            continue
+        if at < k:
+            onset[at], pitch[at], length[at], velocity[at] = onset[k], pitch[k], length[k], velocity[k]
+            if with_programs:
+                track[at], program[at] = track[k], program[k]
+        at += 1
+    return at
+
+
+@njit
+def _sort(line: Timeline, music: Decoded, first: int, end: int) -> None:
     """By onset, pitch and duration."""
-    order = np.argsort(notes[:, 0] << 7 | notes[:, 1], kind="mergesort")
-    notes[:] = notes[order]
-    for k in range(1, len(notes)):
+    onset, pitch, length, velocity = music.onset, music.pitch, music.length, music.velocity
+    track, program, with_programs = music.track, music.program, line.with_programs
+    is_ascending = True
+    for k in range(first + 1, end):
+        is_ascending &= onset[k - 1] <= onset[k]
+    if not is_ascending:
+        order = first + np.argsort(onset[first:end], kind="mergesort")
+        onset[first:end], length[first:end] = onset[order], length[order]
+        pitch[first:end], velocity[first:end] = pitch[order], velocity[order]
+        if with_programs:
+            track[first:end], program[first:end] = track[order], program[order]
+    # What begins at once is nearly sorted.
+    for k in range(first + 1, end):
         n = k
-        while n and notes[n - 1, 0] == notes[n, 0] and notes[n - 1, 1] == notes[n, 1] and notes[n - 1, 2] > notes[n, 2]:
-            for column in range(4):
-                notes[n - 1, column], notes[n, column] = notes[n, column], notes[n - 1, column]
+        while n > first and onset[n - 1] == onset[n]:
+            if pitch[n - 1] < pitch[n] or (pitch[n - 1] == pitch[n] and length[n - 1] <= length[n]):
+                break
+            pitch[n - 1], pitch[n] = pitch[n], pitch[n - 1]
+            length[n - 1], length[n] = length[n], length[n - 1]
+            velocity[n - 1], velocity[n] = velocity[n], velocity[n - 1]
+            if with_programs:
+                track[n - 1], track[n] = track[n], track[n - 1]
+                program[n - 1], program[n] = program[n], program[n - 1]
             n -= 1
+
+
+@njit
+def _unite(presses: np.ndarray) -> int:
+    """Presses of all programs as those of one pedal: ascending, disjoint, none of no length. How many they are."""
+    order = np.argsort(presses[:, 0], kind="mergesort")
+    presses[:] = presses[order]
+    num = 0
+    for down, up in presses:
+        if up <= down:
+            continue
+        if num and down <= presses[num - 1, 1]:
+            presses[num - 1, 1] = max(presses[num - 1, 1], up)
+            continue
+        presses[num, 0], presses[num, 1] = down, up
+        num += 1
+    return num

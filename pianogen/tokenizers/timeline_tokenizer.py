@@ -6,24 +6,39 @@ from typing import Any
 import numpy as np
 
 from pianogen.errors import SettingsError
-from pianogen.midi.blocks import MusicBlock
+from pianogen.midi.blocks import MusicBlock, in_its_tempos
 from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER
 from pianogen.tokenizers import timeline as kinds
 from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock, without_special
 from pianogen.tokenizers.timeline import Timeline
-from pianogen.tokenizers.timeline_ids import encode
+from pianogen.tokenizers.timeline_chords import find_chords
+from pianogen.tokenizers.timeline_grid import on_grid
+from pianogen.tokenizers.timeline_ids import tell
 from pianogen.tokenizers.timeline_notes import decode
 
 DEFAULT_QPM = 120
 DEFAULT_METRES = ("3/8", "6/8", "12/8", "1/4", "2/4", "3/4", "4/4", "5/4", "6/4")
 _SCHEMES = {"remi": kinds.REMI, "tsd": kinds.TSD, "midi_like": kinds.MIDI_LIKE}
+_IN_MIDITOK = {"remi": "REMI", "tsd": "TSD", "midi_like": "MIDILike"}
 _KINDS = {
     "Bar": kinds.BAR, "Position": kinds.POSITION, "Pitch": kinds.PITCH, "NoteOn": kinds.NOTE_ON,
     "NoteOff": kinds.NOTE_OFF, "Velocity": kinds.VELOCITY, "Duration": kinds.DURATION, "TimeShift": kinds.SHIFT,
     "Rest": kinds.REST, "Tempo": kinds.TEMPO, "TimeSig": kinds.METRE, "Pedal": kinds.PEDAL, "PedalOff": kinds.PEDAL_OFF,
+    "Program": kinds.PROGRAM, "Chord": kinds.CHORD,
 }  # fmt: skip
 Length = tuple[int, int, int]
 """Beats, positions, and positions in a beat: (1, 2, 4) is one beat and two quarters of one."""
+PROGRAMS = (*range(128), -1)
+"""The last are drums, whose ids are MidiTok's and stand for nothing here."""
+CHORDS = {
+    "min": (3, 7), "maj": (4, 7), "dim": (3, 6), "aug": (4, 8), "sus2": (2, 7), "sus4": (5, 7),
+    "7dom": (4, 7, 10), "7min": (3, 7, 10), "7maj": (4, 7, 11), "7halfdim": (3, 6, 10), "7dim": (3, 6, 9),
+    "7aug": (4, 8, 11), "9maj": (4, 7, 10, 14), "9min": (4, 7, 10, 13),
+}  # fmt: skip
+"""Semitones above the root of the chords that have a name."""
+UNKNOWN_CHORDS = (3, 4, 5)
+"""How many notes a chord without a name has."""
+ROOTS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +61,16 @@ class TimelineOptions:
     known_metres: tuple[str, ...] = DEFAULT_METRES
     """Others are passed over."""
     pedal: bool = False
+    programs: bool = False
+    """The instrument before each note; drums are left out all the same."""
+    program_changes: bool = False
+    """Only where it changes."""
+    chords: bool = False
+    """The name of a chord before its notes."""
+    chord_roots: bool = False
+    """With the pitch class of its root; tokens are then not transposed without encoding again."""
+    unknown_chords: bool = False
+    """Those without a name, too, by the number of their notes."""
     without_repeats: bool = False
     """Of notes of one pitch and onset on the grid keep the shortest alone."""
 
@@ -72,10 +97,19 @@ class TimelineOptions:
             )
         if self.num_tempos < 2:
             raise SettingsError(f"tokenizer: num_tempos must be 2 or more, found {self.num_tempos}")
+        needs = {"program_changes": "programs", "chord_roots": "chords", "unknown_chords": "chords"}
+        for option, needed in needs.items():
+            if getattr(self, option) and not getattr(self, needed):
+                raise SettingsError(f"tokenizer: {option} needs {needed}")
         object.__setattr__(self, "known_metres", tuple(self.known_metres))
         parsed = [_parsed(metre) for metre in self.known_metres]
         if self.metres and (4, 4) not in parsed:
             raise SettingsError("tokenizer: known_metres must hold 4/4, which is assumed where none is stated")
+        if self.metres and (lowest := min(parsed, key=lambda metre: metre[1]))[1] * self.positions_per_quarter < 4:
+            raise SettingsError(
+                f"tokenizer: {lowest[0]}/{lowest[1]} of known_metres needs more than "
+                f"{self.positions_per_quarter} positions_per_quarter"
+            )
 
     @property
     def beat_res(self) -> dict[tuple[int, int], int]:
@@ -96,11 +130,36 @@ class TimelineOptions:
             found.setdefault(denominator, []).append(numerator)
         return found
 
+    @property
+    def in_miditok(self) -> dict[str, Any]:
+        """The same in the words of `miditok.TokenizerConfig`, which is the `config` of the scheme `miditok`."""
+        return {
+            "pitch_range": (self.lowest_pitch, self.highest_pitch),
+            "use_velocities": bool(self.num_velocities),
+            "num_velocities": self.num_velocities or 1,
+            "beat_res": {f"{a}-{b}": steps for (a, b), steps in self.beat_res.items()},
+            "use_rests": self.rests,
+            "beat_res_rest": self.beat_res_rest,
+            "use_tempos": self.tempos,
+            "num_tempos": self.num_tempos,
+            "tempo_range": (40, 250),
+            "use_time_signatures": self.metres,
+            "time_signature_range": self.metre_range,
+            "use_sustain_pedals": self.pedal,
+            "use_programs": self.programs,
+            "program_changes": self.program_changes,
+            "use_chords": self.chords,
+            "chord_tokens_with_root_note": self.chord_roots,
+            "chord_unknown": (UNKNOWN_CHORDS[0], UNKNOWN_CHORDS[-1] + 1) if self.unknown_chords else None,
+            "use_pitchdrum_tokens": False,
+            "remove_duplicated_notes": self.without_repeats,
+        }
+
 
 class TimelineTokenizer(ShiftedTokenizer):
     """One of the three schemes; its ids are those that MidiTok gives to the same notes."""
 
-    code = tuple(f"pianogen.tokenizers.timeline{part}" for part in ("", "_ids", "_notes"))
+    code = tuple(f"pianogen.tokenizers.timeline{part}" for part in ("", "_grid", "_chords", "_ids", "_notes"))
 
     def __init__(self, **options: Any) -> None:
         self.config = TimelineOptions(**options)
@@ -108,45 +167,64 @@ class TimelineTokenizer(ShiftedTokenizer):
         self.pitch_range = (self.config.lowest_pitch, self.config.highest_pitch)
         self.vocab = _vocab(self.name, self.config)
         said = {"velocity": self.config.num_velocities, "pedal": self.config.pedal, "tempo": self.config.tempos}
-        said["metre"] = self.config.metres
+        said |= {"metre": self.config.metres, "program": self.config.programs}
         self.carries = frozenset({"pitch", "onset", "duration", *(name for name, is_said in said.items() if is_said)})
+        self.reads_parts = self.config.programs
+        self.is_shifted = not self.config.chord_roots
         self._line = _timeline(self.name, self.config, self.vocab)
         is_pitch = np.isin(self._line.kind, (kinds.PITCH, kinds.NOTE_ON, kinds.NOTE_OFF))
         self.pitch_of_id = np.where(is_pitch, self._line.value, -1)
 
+    @property
+    def in_miditok(self) -> str:
+        """MidiTok's name of the scheme."""
+        return _IN_MIDITOK[self.name]
+
     def encode_block(self, music: MusicBlock) -> TokenBlock:
         """Ids of each performance; notes out of the pitch range are left out."""
-        ids, edges = encode(
+        grid = on_grid(
             self._line, music.ticks_per_quarter, music.note_edges, music.pitch, music.velocity, music.onset_tick,
             music.duration_tick, music.press_edges, music.press_tick, music.tempo_edges, music.tempos,
-            music.metre_edges, music.metres,
+            music.metre_edges, music.metres, music.track, music.program,
         )  # fmt: skip
-        return TokenBlock(ids.astype(self.dtype), edges)
+        chord = find_chords(self._line, grid) if self.config.chords else np.empty(0, np.int32)
+        return TokenBlock(*tell(self._line, grid, chord, np.empty(0, self.dtype)))
 
     def decode_block(self, tokens: TokenBlock) -> MusicBlock:
         """Music on the scheme's own grid."""
         tokens = without_special(tokens)
-        notes, note_edges, presses, press_edges, tempos, tempo_edges, metres, metre_edges = decode(
-            self._line, np.asarray(tokens.values, np.int32), tokens.edges
-        )
+        found = decode(self._line, np.asarray(tokens.values, np.int32), tokens.edges)
+        num = found.note_edges[-1]
+        onset, length = found.onset[:num], found.length[:num]
         quarter = int(self._line.beat_of_denominator[4])
         seconds = DEFAULT_MICROSECONDS_PER_QUARTER / 1e6 / quarter
-        return MusicBlock(
+        press_edges, press_tick = _with_length(found.press_edges, found.presses[: found.press_edges[-1]])
+        music = MusicBlock(
             ticks_per_quarter=np.full(len(tokens), quarter, np.int32),
-            note_edges=note_edges,
-            pitch=notes[:, 1].astype(np.uint8),
-            velocity=notes[:, 3].astype(np.uint8),
-            onset_tick=notes[:, 0].astype(np.int32),
-            duration_tick=notes[:, 2].astype(np.int32),
-            onset_sec=notes[:, 0] * seconds,
-            offset_sec=(notes[:, 0] + notes[:, 2]) * seconds,
+            note_edges=found.note_edges,
+            pitch=found.pitch[:num],
+            velocity=found.velocity[:num],
+            onset_tick=onset,
+            duration_tick=length,
+            onset_sec=onset * seconds,
+            offset_sec=(onset + length) * seconds,
             press_edges=press_edges,
-            press_tick=presses,
-            tempo_edges=tempo_edges,
-            tempos=tempos,
-            metre_edges=metre_edges,
-            metres=metres,
+            press_tick=press_tick,
+            tempo_edges=found.tempo_edges,
+            tempos=found.tempos[: found.tempo_edges[-1]],
+            metre_edges=found.metre_edges,
+            metres=found.metres[: found.metre_edges[-1]],
+            track=found.track[:num],
+            program=found.program[:num],
         )
+        return in_its_tempos(music) if len(music.tempos) else music
+
+
+def _with_length(edges: np.ndarray, press_tick: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Presses without those that end as they begin, which ids of no music may tell."""
+    is_kept = press_tick[:, 0] < press_tick[:, 1]
+    kept_before = np.concatenate(([0], np.cumsum(is_kept, dtype=np.int64)))
+    return kept_before[edges], press_tick[is_kept]
 
 
 # The vocabulary, in the order of MidiTok's
@@ -169,10 +247,14 @@ def _vocab(scheme: str, options: TimelineOptions) -> tuple[str, ...]:
         vocab += [f"Position_{position}" for position in range(_num_positions(options))]
     else:
         vocab += [f"TimeShift_{length}" for length in lengths]
+    if options.chords:
+        vocab += _chords(options)
     if options.rests:
         vocab += [f"Rest_{a}.{b}.{c}" for a, b, c in _lengths(options.beat_res_rest)]
     if options.tempos:
         vocab += [f"Tempo_{tempo}" for tempo in _tempos(options).tolist()]
+    if options.programs:
+        vocab += [f"Program_{program}" for program in PROGRAMS]
     if options.metres:
         vocab += [
             f"TimeSig_{numerator}/{denominator}"
@@ -180,8 +262,22 @@ def _vocab(scheme: str, options: TimelineOptions) -> tuple[str, ...]:
             for numerator in numerators
         ]
     if options.pedal:
-        vocab += ["Pedal_0", "PedalOff_0"]
+        vocab += [f"{kind}_{program}" for kind in ("Pedal", "PedalOff") for program in _programs_of_pedal(options)]
     return tuple(vocab)
+
+
+def _chords(options: TimelineOptions) -> list[str]:
+    """Of each chord one, or one for each root, then those without names."""
+    roots = [f"{root}:" for root in ROOTS] if options.chord_roots else [""]
+    names = [f"Chord_{root}{chord}" for chord in CHORDS for root in roots]
+    if options.unknown_chords:
+        prefix = "ukn" if options.chord_roots else ""
+        names += [f"Chord_{root}{prefix}{num}" for num in UNKNOWN_CHORDS for root in roots]
+    return names
+
+
+def _programs_of_pedal(options: TimelineOptions) -> tuple[int, ...]:
+    return PROGRAMS if options.programs else (0,)
 
 
 def _velocities(options: TimelineOptions) -> list[int]:
@@ -246,6 +342,9 @@ def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> 
     for denominator in denominators:
         beat_of_denominator[denominator] = steps * max(denominators) // denominator
     velocities = np.array(_velocities(options) or [0])
+    pedal_programs = [program if options.programs else 0 for program in range(128)]
+    steps_of_time = _most_steps(length_tick) + (_most_steps(rest_tick) if options.rests else 0)
+    chord_id, unknown_chord_id = _chord_tables(options, place)
     velocity_id = [place.get(f"Velocity_{velocities[_closest(velocities, v)]}", -1) for v in range(128)]
     return Timeline(
         scheme=_SCHEMES[scheme],
@@ -254,10 +353,17 @@ def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> 
         with_tempos=options.tempos,
         with_pedal=options.pedal,
         with_rests=options.rests,
+        with_programs=options.programs,
+        program_changes=options.program_changes,
+        with_chords=options.chords,
         without_repeats=options.without_repeats,
         row_of_beat=row_of_beat,
         pitch_id=np.array([place.get(f"{on}_{pitch}", -1) for pitch in range(128)], np.int32),
         off_id=np.array([place.get(f"{off}_{pitch}", -1) for pitch in range(128)], np.int32),
+        program_id=np.array([place.get(f"Program_{program}", -1) for program in range(128)], np.int32),
+        chord_id=chord_id,
+        unknown_chord_id=unknown_chord_id,
+        chord_roots=int(options.chord_roots),
         velocity_id=np.array(velocity_id, np.int32),
         duration_id=_looked_up(nearest, length_tick, duration_ids),
         duration_tick=_looked_up(nearest, length_tick, None),
@@ -265,6 +371,7 @@ def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> 
         shift_tick=_looked_up([_longest(row) for row in length_tick], length_tick, None),
         rest_id=_looked_up([_longest(row) for row in rest_tick], rest_tick, rest_ids),
         rest_tick=_looked_up([_longest(row) for row in rest_tick], rest_tick, None),
+        most_steps=steps_of_time,
         tempo_usec=tempo_usec,
         tempo_id=tempo_id,
         default_tempo_id=place.get(f"Tempo_{_default_tempo(options)}", -1),
@@ -272,8 +379,8 @@ def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> 
         bar_id=place.get("Bar_None", -1),
         first_position_id=place.get("Position_0", -1),
         num_positions=_num_positions(options),
-        pedal_id=place.get("Pedal_0", -1),
-        pedal_off_id=place.get("PedalOff_0", -1),
+        pedal_id=np.array([place.get(f"Pedal_{program}", -1) for program in pedal_programs], np.int32),
+        pedal_off_id=np.array([place.get(f"PedalOff_{program}", -1) for program in pedal_programs], np.int32),
         kind=kind,
         value=np.array([_value(token, lengths, rests) for token in vocab], np.int64),
         length_tick=length_tick,
@@ -315,6 +422,28 @@ def _looked_up(places: list[list[int]], ticks: np.ndarray, ids: list[int] | None
     return table
 
 
+def _most_steps(length_tick: np.ndarray) -> int:
+    """How many of the longest lengths that are not too long any time takes that is shorter than the longest of all."""
+    most = 0
+    for row in length_tick:
+        steps = np.zeros(int(row[-1]) + 1, np.int64)
+        for k, place in enumerate(_longest(row)):
+            steps[k] = 0 if place < 0 else 1 + steps[k - row[place]]
+        most = max(most, int(steps.max()))
+    return most
+
+
+def _chord_tables(options: TimelineOptions, place: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Ids by intervals as bits, and of chords without a name by the number of notes; with roots those of C."""
+    root, prefix = ("C:", "C:ukn") if options.chord_roots else ("", "")
+    by_intervals, by_number = np.full(2**15, -1, np.int32), np.full(UNKNOWN_CHORDS[-1] + 1, -1, np.int32)
+    for name, intervals in CHORDS.items():
+        by_intervals[sum(1 << interval for interval in intervals)] = place.get(f"Chord_{root}{name}", -1)
+    for num in UNKNOWN_CHORDS:
+        by_number[num] = place.get(f"Chord_{prefix}{num}", -1)
+    return by_intervals, by_number
+
+
 def _default_tempo(options: TimelineOptions) -> float:
     tempos = _tempos(options)
     return float(tempos[np.argmin(np.abs(tempos - DEFAULT_QPM))])
@@ -336,4 +465,4 @@ def _value(token: str, lengths: list[Length], rests: list[Length]) -> int:
     if kind == "TimeSig":
         numerator, denominator = _parsed(value)
         return numerator * 256 + denominator
-    return int(value) if kind in ("Position", "Pitch", "NoteOn", "NoteOff", "Velocity") else 0
+    return 0 if kind in ("PAD", "BOS", "EOS", "Bar", "Chord") else int(value)

@@ -1,6 +1,7 @@
 """MidiTok's schemes by name: every one of them takes any music and gives it back as far as it carries it."""
 
 import warnings
+from dataclasses import replace
 from types import SimpleNamespace
 
 import miditok
@@ -9,7 +10,7 @@ import pytest
 from builders import notes
 from hypothesis import given, settings
 from miditok_reference import reference_ids
-from music import any_music, rows_of
+from music import any_chords, any_music, in_parts, rows_of
 
 from pianogen.errors import SettingsError
 from pianogen.midi.blocks import music_block
@@ -143,6 +144,18 @@ def test_real_music_has_the_ids_that_miditok_gives_it(real_music):
     path, music = min(real_music.items(), key=lambda item: len(item[1]))
     assert coder.encode(music).tolist() == reference_ids(reference, music), path
     assert np.array_equal(coder.encode_block(music_block([music, music]))[1], coder.encode(music))
+
+
+@settings(max_examples=12, deadline=None)
+@given(music=in_parts(any_chords(most=4)))
+def test_with_programs_parts_are_tracks_that_come_back(music):
+    coder = MidiTokScheme(scheme="TSD", config={"use_programs": True})
+    assert coder.reads_parts
+    assert not CODERS["TSD"].reads_parts
+    back = coder.decode(coder.encode(music))
+    assert sorted(back.program.tolist()) == sorted(music.program.tolist())
+    assert len(set(back.track.tolist())) == len(set(music.program.tolist()))
+    assert CODERS["TSD"].encode(music).tolist() == CODERS["TSD"].encode(replace(music, track=music.track[:0])).tolist()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from builders import notes
 from corpora import improvise, transposed
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from music import any_music, rows_of
+from music import any_music, in_parts, rows_of
 
 from pianogen.errors import SettingsError
 from pianogen.midi.blocks import MusicBlock, music_block
@@ -21,11 +21,11 @@ from pianogen.tokenizers.note_chord import (
     SAME_INSTRUMENT,
     UNKNOWN_ID,
     NoteChord,
-    first_part,
     normal_order,
 )
 
 CODER = NoteChord()
+FIRST = NoteChord(parts="first")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,7 +71,7 @@ def chord_of(pitches: list[int]) -> str:
 
 
 def defined(columns: NoteColumns, divisor: int = 4, low: int = LOWEST_PITCH, high: int = 127) -> list[str]:
-    """Tokens by the definition, with times in quarters."""
+    """Tokens of one track by the definition, with times in quarters."""
     quarter = columns.ticks_per_quarter
     found = [(on, pitch, on + held) for on, pitch, held, _ in rows_of(columns) if low <= pitch <= high]
     tokens, taken = [], set()
@@ -86,6 +86,15 @@ def defined(columns: NoteColumns, divisor: int = 4, low: int = LOWEST_PITCH, hig
                 chord.append(other)
         tokens.append(name_of(pitch) if len(chord) == 1 else chord_of(chord))
     return tokens
+
+
+def without_parts(columns: NoteColumns) -> NoteColumns:
+    return replace(columns, track=columns.track[:0], program=columns.program[:0])
+
+
+def pitches_of(coder: NoteChord, columns: NoteColumns) -> list[int]:
+    """Of the notes that are encoded, each of which is a note by name here."""
+    return coder.decode(coder.encode(columns)).pitch.tolist()
 
 
 def table_of(*rows: tuple[int, int, bool, int, float]) -> pa.Table:
@@ -113,6 +122,7 @@ def test_tokens_are_those_of_the_definition(columns, divisor):
 
 def test_tokens_of_real_files_are_those_of_the_definition(real_music):
     for path, columns in real_music.items():
+        columns = without_parts(columns)
         assert said(CODER, columns) == defined(columns), path
 
 
@@ -179,11 +189,12 @@ def test_ids_of_files_are_music21s(real_data, name):
     path = real_data / COURSE / f"{name}.mid"
     everything, first, pitches = of_music21(path)
     parsed = parse_file(path)
-    table = parsed.tables["notes"]
-    assert [CODER.vocab[i] for i in CODER.encode_tracks(table, parsed.ticks_per_quarter)] == everything
-    part = first_part(table)
-    assert Counter(part["pitch"].to_pylist()) == pitches
-    assert [CODER.vocab[i] for i in CODER.encode_tracks(part, parsed.ticks_per_quarter)] == first
+    columns = from_table(parsed.tables["notes"], parsed.ticks_per_quarter)
+    assert said(CODER, columns) == everything
+    assert said(FIRST, columns) == first
+    assert set(columns.pitch.tolist()) >= set(pitches)
+    block = music_block([notes((0, 60, 1)), columns, columns])
+    assert np.array_equal(FIRST.encode_block(block.take(np.array([2])))[0], FIRST.encode(columns))
 
 
 def test_the_first_of_several_parts_is_music21s(tmp_path):
@@ -195,8 +206,8 @@ def test_the_first_of_several_parts_is_music21s(tmp_path):
     drums = b"".join(press(pitch, channel=9) for pitch in (36, 38))
     path = tmp_path / "parts.mid"
     path.write_bytes(midi_bytes(drums, track(0, 0, 60, 62), track(1, 40, 70), track(2, 1, 64), track(3, 4, 80)))
-    table = parse_file(path).tables["notes"]
-    assert Counter(first_part(table)["pitch"].to_pylist()) == {60: 1, 62: 1, 64: 1}
+    columns = from_table(parse_file(path).tables["notes"], 480)
+    assert Counter(pitches_of(FIRST, columns)) == {60: 1, 62: 1, 64: 1}
     pitched = tmp_path / "pitched.mid"
     pitched.write_bytes(midi_bytes(track(0, 0, 60, 62), track(1, 40, 70), track(2, 1, 64), track(3, 4, 80)))
     assert of_music21(pitched)[2] == {60: 1, 62: 1, 64: 1}
@@ -204,16 +215,17 @@ def test_the_first_of_several_parts_is_music21s(tmp_path):
 
 def test_the_first_part_is_that_of_the_first_track_with_pitches():
     table = table_of((0, 0, True, 36, 0), (1, 40, False, 60, 2), (2, 0, False, 62, 0), (3, 110, False, 64, 1))
-    assert first_part(table)["pitch"].to_pylist() == [60, 64]
-    assert first_part(table_of((0, 0, True, 36, 0))).num_rows == 0
-    assert first_part(table_of()).num_rows == 0
+    assert pitches_of(FIRST, from_table(table, 480)) == [64, 60]
+    assert len(FIRST.encode(from_table(table_of((0, 0, True, 36, 0)), 480))) == 0
+    assert len(FIRST.encode(from_table(table_of(), 480))) == 0
 
 
 def test_tracks_apart_make_chords_of_their_own():
     table = table_of((1, 0, False, 60, 0), (1, 0, False, 64, 0), (0, 0, False, 67, 0), (2, 0, True, 36, 0))
-    assert [CODER.vocab[i] for i in CODER.encode_tracks(table, 480)] == ["G4", "0.4"]
-    assert said(CODER, from_table(table, 480)) == ["0.4.7"]
-    assert len(CODER.encode_tracks(table_of(), 480)) == 0
+    columns = from_table(table, 480)
+    assert said(CODER, columns) == ["G4", "0.4"]
+    assert said(CODER, without_parts(columns)) == ["0.4.7"]
+    assert len(CODER.encode(from_table(table_of(), 480))) == 0
 
 
 @given(st.lists(st.integers(LOWEST_PITCH, 127), max_size=20))
@@ -281,7 +293,7 @@ def test_learning_knows_all_that_it_was_given_however_it_is_cut(pieces, cut):
     assert list(whole.vocab[4:]) == sorted({token for piece in pieces for token in defined(piece)})
 
 
-@given(st.one_of(any_music(30, 100), crowded(30, 100)), st.integers(-14, 14))
+@given(st.one_of(any_music(30, 100), crowded(30, 100), in_parts(crowded(30, 100))), st.integers(-14, 14))
 def test_transposing_ids_equals_encoding_transposed_notes(columns, semitones):
     ids = CODER.encode(columns)
     before = ids.copy()
@@ -310,7 +322,7 @@ def test_transposing_what_is_unknown_is_refused():
     assert CODER.transpose(np.array([0, 1, 2, 4]), 1).tolist() == [0, 1, 2, 5]
 
 
-@given(st.lists(st.one_of(any_music(most=8), crowded()), max_size=5))
+@given(st.lists(st.one_of(any_music(most=8), crowded(), in_parts(crowded())), max_size=5))
 def test_a_block_is_its_pieces(pieces):
     tokens = CODER.encode_block(music_block(pieces))
     expected = token_block([CODER.encode(piece) for piece in pieces], CODER)
@@ -395,6 +407,7 @@ def test_it_describes_itself():
         ({"vocab": "A4"}, r'vocab must be a list of tokens, or "all", found .A4.'),
         ({"vocab": [4]}, r'vocab must be a list of tokens, or "all", found \[4\]'),
         ({"vocab": 4}, r'vocab must be a list of tokens, or "all", found 4'),
+        ({"parts": "second"}, r"parts must be all or first, found 'second'"),
         ({"divisor": 0}, r"divisor must lie in 1-1000, found 0"),
         ({"divisor": 4.0}, r"divisor must be a whole number, found 4\.0"),
         ({"lowest_pitch": 11}, r"12-127 and ascend, found 11 to 127; names below 12 have two meanings"),

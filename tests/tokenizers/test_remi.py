@@ -10,6 +10,8 @@ from corpora import improvise, transposed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miditok import REMI, TokenizerConfig
+from music import any_music, rows_of
+from real_files import columns_of
 
 from pianogen.errors import SettingsError
 from pianogen.midi.columns import NoteColumns
@@ -45,26 +47,6 @@ def on_grid(draw, lowest: int = 21, highest: int = 108) -> NoteColumns:
     ).sorted()
 
 
-@st.composite
-def off_grid(draw, lowest: int = 0, highest: int = 127) -> NoteColumns:
-    """Any notes: between the grid's lines, overlapping, very long, off the piano."""
-    row = st.tuples(st.integers(0, 20_000), st.integers(lowest, highest), st.integers(0, 9000), st.integers(1, 127))
-    rows = draw(st.lists(row, max_size=40))
-    onset, pitch, duration, velocity = zip(*rows, strict=True) if rows else ((), (), (), ())
-    return NoteColumns(
-        pitch=np.array(pitch, np.uint8),
-        velocity=np.array(velocity, np.uint8),
-        onset_tick=np.array(onset, np.int32),
-        duration_tick=np.array(duration, np.int32),
-        ticks_per_quarter=480,
-    ).sorted()
-
-
-def rows_of(columns: NoteColumns) -> list[tuple[int, ...]]:
-    names = ("onset_tick", "pitch", "duration_tick", "velocity")
-    return list(zip(*(getattr(columns, name).tolist() for name in names), strict=True))
-
-
 @pytest.fixture(scope="module")
 def real_files(real_data) -> list[Path]:
     """Some of every kind: performed, notated, pop, with tempo changes and several tracks."""
@@ -85,14 +67,6 @@ def merged(path: Path) -> symusic.Score:
     # MidiTok leaves sorting to its caller, and symusic's own order looks at durations before pitches.
     one.tracks[0].notes.sort(key=lambda note: (note.time, note.pitch, note.duration))
     return one
-
-
-def columns_of(path: Path) -> NoteColumns:
-    from pianogen.midi.columns import from_table
-    from pianogen.reading import parse_file
-
-    parsed = parse_file(path)
-    return from_table(parsed.tables["notes"], parsed.ticks_per_quarter)
 
 
 def test_ids_of_real_files_are_miditoks_own(real_files):
@@ -119,7 +93,7 @@ def test_decoding_gives_back_what_lies_on_the_grid(columns):
     assert rows_of(back) == rows_of(columns)
 
 
-@given(off_grid())
+@given(any_music())
 def test_decoding_and_encoding_again_changes_nothing_more(columns):
     once = CODER.decode(CODER.encode(columns))
     assert rows_of(CODER.decode(CODER.encode(once))) == rows_of(once)
@@ -140,7 +114,7 @@ def test_decoding_a_real_file_keeps_its_notes_within_a_step(real_files):
         assert len(found) > 0.98 * len(steps)
 
 
-@given(st.one_of(on_grid(33, 96), off_grid(33, 96)), st.integers(-12, 12))
+@given(st.one_of(on_grid(33, 96), any_music(33, 96)), st.integers(-12, 12))
 def test_transposing_ids_equals_encoding_transposed_notes(columns, semitones):
     ids = CODER.encode(columns)
     assert CODER.transpose(ids, semitones).tolist() == CODER.encode(transposed(columns, semitones)).tolist()

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builders import notes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from miditok_reference import reference_ids, reference_music, reference_of
-from music import any_music, rows_of
+from music import any_chords, any_music, in_parts, rows_of
 
+from pianogen.augment import AugmentConfig
 from pianogen.errors import SettingsError
 from pianogen.midi.blocks import music_block
-from pianogen.midi.columns import NoteColumns
+from pianogen.midi.columns import NoteColumns, united
+from pianogen.shards.rows import augmented_rows
 from pianogen.tokenizers.base import make_tokenizer
 from pianogen.tokenizers.timeline_tokenizer import TimelineTokenizer
 
@@ -30,7 +33,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "without repeats": {"without_repeats": True},
     "12 positions": {"positions_per_quarter": 12, "lowest_pitch": 40, "highest_pitch": 80, "num_velocities": 5},
     "everything": ALL | {"without_repeats": True},
+    "programs": {"programs": True},
+    "program changes": {"programs": True, "program_changes": True, "pedal": True, "num_velocities": 0},
+    "chords": {"chords": True},
+    "roots": {"chords": True, "chord_roots": True, "metres": True},
+    "unknown chords": {"chords": True, "chord_roots": True, "unknown_chords": True, "positions_per_quarter": 12},
+    "chords of parts": ALL | {"chords": True, "programs": True, "without_repeats": True},
+    "changes and chords": ALL | {"chords": True, "programs": True, "program_changes": True},
 }
+MUSIC = st.one_of(any_music(shortest=1), any_chords(), in_parts(any_music(shortest=1)), in_parts(any_chords()))
 CASES = [pytest.param(scheme, OPTIONS[name], id=f"{scheme}, {name}") for scheme in SCHEMES for name in OPTIONS]
 
 
@@ -52,7 +63,7 @@ def test_the_vocabulary_is_miditoks_own(scheme, options):
 
 @pytest.mark.parametrize("scheme, options", CASES)
 @settings(max_examples=25, deadline=None)
-@given(music=any_music(shortest=1))
+@given(music=MUSIC)
 def test_ids_are_miditoks_own(scheme, options, music):
     key = (scheme, *options.items())
     assert coder_of(*key).encode(music).tolist() == reference_ids(known(*key), music)
@@ -60,7 +71,7 @@ def test_ids_are_miditoks_own(scheme, options, music):
 
 @pytest.mark.parametrize("scheme, options", CASES)
 @settings(max_examples=15, deadline=None)
-@given(music=any_music(), data=st.data())
+@given(music=st.one_of(any_music(), in_parts(any_chords())), data=st.data())
 def test_ids_mean_what_miditok_makes_of_them(scheme, options, music, data):
     key = (scheme, *options.items())
     coder = coder_of(*key)
@@ -70,10 +81,13 @@ def test_ids_mean_what_miditok_makes_of_them(scheme, options, music, data):
         ids = np.array(data.draw(st.permutations(ids.tolist()[:60])), coder.dtype)
     expected = reference_music(known(*key), ids.tolist())
     back = coder.decode(ids)
-    assert rows_of(back) == expected["notes"]
+    program = back.program.tolist() if len(back.program) else [0] * len(back)
+    rows = [(*row, played) for row, played in zip(rows_of(back), program, strict=True)]
+    assert sorted(rows, key=lambda row: (*row[:3], row[4])) == expected["notes"]
     assert [back.ticks_per_quarter] == expected["quarter"]
     if len(back):  # MidiTok leaves out the pedal of a part without notes
-        assert list(map(tuple, back.press_tick.tolist())) == expected["presses"]
+        presses = np.array(expected["presses"], np.int32).reshape(-1, 2)
+        assert np.array_equal(back.press_tick, united(presses) if coder.reads_parts else presses)
     tempos = [(tick, round(usec, -1)) for tick, usec in back.tempos.tolist()]
     assert tempos in (expected["tempos"], expected["tempos"][1:])  # it says the tempo and metre that are assumed
     metres = list(map(tuple, back.metres.tolist()))
@@ -81,11 +95,23 @@ def test_ids_mean_what_miditok_makes_of_them(scheme, options, music, data):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+def test_decoded_seconds_are_those_of_decoded_tempos(scheme):
+    coder = make_tokenizer({"name": scheme, "tempos": True})
+    played = notes((0, 60, 1), (4, 64, 1), (8, 67, 2))
+    music = replace(played, tempos=np.array([[0, 1_000_000], [1920, 250_000]], np.int32))
+    back = coder.decode_block(coder.encode_block(music_block([music, music])))
+    again = music_block([back[0], back[1]])
+    assert np.array_equal(back.onset_sec, again.onset_sec)
+    assert np.array_equal(back.offset_sec, again.offset_sec)
+    assert back.onset_sec[:3] == pytest.approx([0.0, 4.0, 5.0], rel=0.03)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_ids_of_real_files_are_miditoks_own(scheme, real_music):
-    options = tuple(ALL.items())
-    coder, reference = coder_of(scheme, *options), known(scheme, *options)
-    for path, music in real_music.items():
-        assert coder.encode(music).tolist() == reference_ids(reference, music), path
+    for options in (ALL, OPTIONS["programs"], OPTIONS["changes and chords"]):
+        coder, reference = coder_of(scheme, *options.items()), known(scheme, *options.items())
+        for path, music in real_music.items():
+            assert coder.encode(music).tolist() == reference_ids(reference, music), (path, options)
 
 
 @pytest.mark.parametrize("scheme, options", CASES)
@@ -103,11 +129,25 @@ def test_a_block_is_encoded_and_decoded_as_its_performances_are(scheme, options,
 
 @pytest.mark.parametrize("scheme, options", CASES)
 @settings(max_examples=15, deadline=None)
-@given(music=any_music(45, 75), semitones=st.integers(-5, 5))
+@given(music=st.one_of(any_music(45, 75), in_parts(any_chords(45, 75))), semitones=st.integers(-5, 5))
 def test_transposing_ids_equals_encoding_transposed_notes(scheme, options, music, semitones):
     coder = coder_of(scheme, *options.items())
+    if not coder.is_shifted:
+        with pytest.raises(ValueError, match="notes have to be transposed before they are encoded"):
+            coder.transpose(coder.encode(music), semitones)
+        return
     moved = replace(music, pitch=(music.pitch.astype(int) + semitones).astype(np.uint8))
     assert coder.transpose(coder.encode(music), semitones).tolist() == coder.encode(moved).tolist()
+
+
+@settings(max_examples=15, deadline=None)
+@given(music=in_parts(any_chords(25, 104)))
+def test_where_roots_are_told_each_transposition_is_encoded(music):
+    coder, augment = coder_of("tsd", ("chords", True), ("chord_roots", True), ("programs", True)), AugmentConfig()
+    (rows,) = augmented_rows(coder, music_block([music, music]), augment)
+    for k, up in enumerate(rows.semitones):
+        moved = replace(music, pitch=(music.pitch.astype(int) + up).astype(np.uint8))
+        assert rows.tokens[k][1:-1].tolist() == coder.encode(moved).tolist()
 
 
 @pytest.mark.parametrize("scheme, options", CASES)
@@ -131,6 +171,7 @@ def test_what_a_scheme_carries_follows_its_options():
     assert coder_of("remi").carries == {"pitch", "onset", "duration", "velocity"}
     everything = {"pitch", "onset", "duration", "velocity", "tempo", "metre", "pedal"}
     assert coder_of("tsd", *ALL.items()).carries == everything
+    assert coder_of("tsd", ("programs", True)).carries == {"pitch", "onset", "duration", "velocity", "program"}
     assert coder_of("tsd", ("num_velocities", 0)).carries == {"pitch", "onset", "duration"}
 
 
@@ -156,6 +197,12 @@ def test_a_chord_of_every_key_and_notes_of_no_length_have_tokens():
         ({"known_metres": ("3-4",)}, "a metre such as 3/4 expected in known_metres, found '3-4'"),
         ({"known_metres": ("3/5",)}, "3/5: 1 to 255 over a power of two up to 64 expected"),
         ({"num_tempos": 1}, "num_tempos must be 2 or more, found 1"),
+        ({"program_changes": True}, "program_changes needs programs"),
+        ({"chord_roots": True}, "chord_roots needs chords"),
+        (
+            {"metres": True, "known_metres": ("4/4", "1/1"), "positions_per_quarter": 2},
+            "1/1 of known_metres needs more than 2 positions_per_quarter",
+        ),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, says):
