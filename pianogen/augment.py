@@ -8,6 +8,7 @@ drawn. Validation and test are never augmented. `varied` makes the music of a co
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -75,8 +76,8 @@ class AugmentConfig:
         if self.copies < 0:
             raise SettingsError(f"augmentation.copies must be 0 (all) or more, found {self.copies}")
 
-    @property
-    def variations(self) -> list[Variation]:
+    @cached_property
+    def variations(self) -> tuple[Variation, ...]:
         """Every copy: the original's transpositions first, ascending, then those of the others."""
         moves = sorted({s + 12 * o for s in self.semitones for o in self.octaves})
         others = itertools.product(
@@ -86,7 +87,7 @@ class AugmentConfig:
                 for name, original in list(_ORIGINALS.items())[2:]
             )
         )
-        return [Variation(semitones, *other) for other in others for semitones in moves]
+        return tuple(Variation(semitones, *other) for other in others for semitones in moves)
 
 
 _ORIGINALS = {

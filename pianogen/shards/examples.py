@@ -227,7 +227,7 @@ class Examples:
 
     def _find_bounds(self, i: int) -> np.ndarray:
         tokens = TokenBlock(self.sequences[i], np.array([0, len(self.sequences[i])]))
-        return self.coder.semitone_bounds(self.coder.decode_block(tokens), None)
+        return self.coder.semitone_bounds(None, tokens)
 
     def _name(self, i: int) -> str:
         return str(self.sequences.facts["performance_id"][i].as_py())

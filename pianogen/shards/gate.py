@@ -30,7 +30,7 @@ from pianogen.reading import STAGE as INGEST
 from pianogen.settings import Settings, SplitPolicy
 from pianogen.shards.files import SPLITS, read_shard
 from pianogen.tables import SCHEMAS
-from pianogen.tokenizers.base import ShiftedTokenizer, TokenBlock, Tokenizer, make_tokenizer
+from pianogen.tokenizers.base import LayeredTokenizer, ShiftedTokenizer, TokenBlock, Tokenizer, make_tokenizer
 from pianogen.tokenizers.lists import token_block_of
 
 # pyright: reportArgumentType=false
@@ -159,6 +159,8 @@ def _is_new(coder: Tokenizer, tokens: TokenBlock, owners: Sequence[str], semiton
     """Whether a sequence is no transposition of the first that was made of its performance."""
     first: dict[str, int] = {}
     other = np.array([first.setdefault(owner, k) for k, owner in enumerate(owners)], np.int64)
+    if isinstance(coder, LayeredTokenizer):
+        return _is_new(coder.base, coder.expand(tokens), owners, semitones)
     if isinstance(coder, ShiftedTokenizer) and coder.is_shifted:
         ids = np.flatnonzero(coder.pitch_of_id >= 0)
         return ~_are_shifted(tokens.values, tokens.edges, other, semitones, int(ids[0]), int(ids[-1]))

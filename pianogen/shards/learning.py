@@ -12,7 +12,7 @@ from pianogen.augment import AugmentConfig
 from pianogen.lake import Lake, Stage
 from pianogen.midi.blocks import MusicBlock
 from pianogen.shards.files import read_block_music
-from pianogen.shards.rows import augmented_music
+from pianogen.shards.rows import augmented_round
 from pianogen.tokenizers.base import LearnedTokenizer, make_tokenizer
 
 STAGE = Stage(
@@ -61,6 +61,13 @@ def learned_settings(
 def _music(
     lake: Lake, coder: LearnedTokenizer, blocks: Sequence[tuple[str, tuple[str, ...]]], augment: AugmentConfig
 ) -> Iterator[MusicBlock]:
-    for block, performance_ids in blocks:
+    rounds = range(len(augment.variations))
+    if coder.most_learned is None:
+        places = ((block, rounds) for block in blocks)
+    else:
+        # One copy of all music before the second of any, since it stops somewhere.
+        places = ((block, (number,)) for number in rounds for block in blocks)
+    for (block, performance_ids), numbers in places:
         music = read_block_music(lake, block, performance_ids, parts=coder.reads_parts)
-        yield augmented_music(coder, music, augment, performance_ids)
+        for number in numbers:
+            yield augmented_round(coder, music, augment, performance_ids, number)

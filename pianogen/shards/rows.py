@@ -4,6 +4,7 @@ Each variation but its semitones is encoded once, and transposed by adding to id
 whose tokens are those of an earlier one, because the scheme does not carry what was varied, is left out and counted.
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from hashlib import blake2b
@@ -15,7 +16,16 @@ import pyarrow as pa
 
 from pianogen.augment import NONE, ORIGINAL, AugmentConfig, Copies, Variation, copies_of, generator
 from pianogen.midi.blocks import MusicBlock, music_block
-from pianogen.tokenizers.base import BOS_ID, EOS_ID, ShiftedTokenizer, TokenBlock, Tokenizer, can_shift
+from pianogen.midi.columns import NoteColumns
+from pianogen.tokenizers.base import (
+    BOS_ID,
+    EOS_ID,
+    LayeredTokenizer,
+    ShiftedTokenizer,
+    TokenBlock,
+    Tokenizer,
+    can_shift,
+)
 from pianogen.varied import varied
 
 # pyright: reportArgumentType=false, reportReturnType=false
@@ -63,28 +73,38 @@ def augmented_rows(
             kept = is_new[which]
             tokens = _copied(coder, tokens, which[kept], semitones[kept])
         else:
-            tokens = coder.encode_block(_moved(coder, source, which, semitones))
-            kept = _are_new(tokens, performance, semitones, seen) if _is_varied(augment) else performance >= 0
-            rows = np.flatnonzero(kept)
-            tokens = _copied(coder, tokens, rows, np.zeros(len(rows), np.int8))
+            tokens, which = _encoded(coder, source, which, semitones)
+            kept = _are_new(tokens, performance, semitones, seen, which) if _is_varied(augment) else performance >= 0
+            tokens = _copied(coder, tokens, which[kept], np.zeros(int(kept.sum()), np.int8))
         yield Rows(base, performance[kept], semitones[kept], tokens, int((~kept).sum()))
 
 
-def augmented_music(coder: Tokenizer, music: MusicBlock, augment: AugmentConfig, ids: Sequence[str]) -> MusicBlock:
-    """The music of the same copies: what a vocabulary is learned from.
+def augmented_round(
+    coder: Tokenizer, music: MusicBlock, augment: AugmentConfig, ids: Sequence[str], number: int
+) -> MusicBlock:
+    """One copy of each performance that has so many, not the same one of all: what a vocabulary is learned from.
 
     Args:
         coder: whose pitches transpositions keep within.
         music: the performances.
         augment: which copies are made.
         ids: of the performances.
+        number: of the round, from 0; there are as many as `augment.variations`.
     """
     copies = copies_of(augment, coder.semitone_bounds(music, None), ids)
-    parts = []
-    for base, performance, semitones in _by_base(copies, augment):
-        chosen, which = np.unique(performance, return_inverse=True)
-        parts.append(_moved(coder, _music_of(music, chosen, base, augment, ids), which, semitones))
-    return parts[0] if len(parts) == 1 else music_block([part[i] for part in parts for i in range(len(part))])
+    counts = np.bincount(copies.performance, minlength=len(music))
+    members = np.flatnonzero(counts > number)
+    first = np.concatenate(([0], np.cumsum(counts)))
+    turned = [(number + zlib.crc32(ids[i].encode())) % int(counts[i]) for i in members.tolist()]
+    chosen = [augment.variations[v] for v in copies.variation[first[members] + np.array(turned, np.int64)].tolist()]
+    source = music if len(members) == len(music) else music.take(members)
+    if any(one._replace(semitones=0) != ORIGINAL for one in chosen):
+        copied = [
+            _copy_of(source[k], one._replace(semitones=0), augment, ids[i])
+            for k, (i, one) in enumerate(zip(members.tolist(), chosen, strict=True))
+        ]
+        source = music_block(copied)
+    return _moved(coder, source, np.array([one.semitones for one in chosen], np.int8))
 
 
 def copy_tokens(
@@ -99,7 +119,7 @@ def copy_tokens(
         draw: random numbers for it.
     """
     notes = varied(coder.decode(tokens), variation._replace(semitones=0), draw)
-    moved = _moved(coder, music_block([notes]), np.array([0]), np.array([variation.semitones], np.int8))
+    moved = _moved(coder, music_block([notes]), np.array([variation.semitones], np.int8))
     copy = coder.encode_block(moved).values
     return copy if coder.width > 1 else np.concatenate(([BOS_ID], copy, [EOS_ID])).astype(coder.dtype)
 
@@ -127,25 +147,64 @@ def _music_of(
 ) -> MusicBlock:
     if base == ORIGINAL:
         return music if len(chosen) == len(music) else music.take(chosen)
-    return music_block([varied(music[i], base, lambda i=i: generator(augment, *base, ids[i])) for i in chosen.tolist()])
+    return music_block([_copy_of(music[i], base, augment, ids[i]) for i in chosen.tolist()])
 
 
-def _moved(coder: Tokenizer, music: MusicBlock, performance: np.ndarray, semitones: np.ndarray) -> MusicBlock:
+def _copy_of(notes: NoteColumns, base: Variation, augment: AugmentConfig, name: str) -> NoteColumns:
+    return varied(notes, base, lambda: generator(augment, *base, name)) if base != ORIGINAL else notes
+
+
+def _moved(coder: Tokenizer, music: MusicBlock, semitones: np.ndarray) -> MusicBlock:
     """Each performance moved by so many semitones; pitches that have no token stay where they are."""
-    moved = music.take(performance)
     low, high = coder.pitch_range
-    pitch = moved.pitch.astype(np.int16)
-    up = np.where((pitch >= low) & (pitch <= high), np.repeat(semitones, np.diff(moved.note_edges)), 0)
-    return replace(moved, pitch=(pitch + up).astype(np.uint8))
+    pitch = music.pitch.astype(np.int16)
+    up = np.where((pitch >= low) & (pitch <= high), np.repeat(semitones, np.diff(music.note_edges)), 0)
+    return replace(music, pitch=np.clip(pitch + up, 0, 127).astype(np.uint8))
+
+
+def _encoded(
+    coder: Tokenizer, music: MusicBlock, which: np.ndarray, semitones: np.ndarray
+) -> tuple[TokenBlock, np.ndarray]:
+    """Tokens of the performances which[k], moved by so many semitones and encoded again, and the sequence of each k.
+
+    All performances are encoded in all transpositions, of which those that leave the range are not asked for: that
+    takes less than to gather the others.
+    """
+    layered = coder if isinstance(coder, LayeredTokenizer) and can_shift(coder.base) else None
+    once = layered.base.encode_block(music) if layered else None
+    parts, sequence, num = [], np.empty(len(which), np.int64), 0
+    for up in np.unique(semitones):
+        rows = np.flatnonzero(semitones == up)
+        wanted, place = np.unique(which[rows], return_inverse=True)
+        moved = np.full(len(wanted), up, np.int8)
+        if layered and once is not None:
+            tokens = layered.shorten(_copied(layered.base, once, wanted, moved, num_special=0))
+        elif coder.width > 1 or 2 * len(wanted) < len(music):
+            tokens = coder.encode_block(_moved(coder, music.take(wanted), moved))
+        else:
+            tokens, place = coder.encode_block(_moved(coder, music, np.full(len(music), up, np.int8))), which[rows]
+        parts.append(tokens)
+        sequence[rows] = num + place
+        num += len(tokens)
+    values = np.concatenate(
+        [np.empty((0, coder.width) if coder.width > 1 else 0, coder.dtype), *(p.values for p in parts)]
+    )
+    lengths = np.concatenate([np.empty(0, np.int64), *(np.diff(part.edges) for part in parts)])
+    return TokenBlock(values, np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))), sequence
 
 
 def _are_new(
-    tokens: TokenBlock, performance: np.ndarray, semitones: np.ndarray, seen: set[tuple[int, int, bytes]]
+    tokens: TokenBlock,
+    performance: np.ndarray,
+    semitones: np.ndarray,
+    seen: set[tuple[int, int, bytes]],
+    sequence: np.ndarray | None = None,
 ) -> np.ndarray:
     """Whether no earlier sequence of a performance, moved by as many semitones, has these tokens."""
     found = np.ones(len(performance), bool)
     for k, (i, up) in enumerate(zip(performance.tolist(), semitones.tolist(), strict=True)):
-        what = i, up, blake2b(np.ascontiguousarray(tokens[k]), digest_size=16).digest()
+        own = tokens[k if sequence is None else int(sequence[k])]
+        what = i, up, blake2b(np.ascontiguousarray(own), digest_size=16).digest()
         found[k] = what not in seen
         seen.add(what)
     return found
@@ -157,8 +216,10 @@ def _edges_of_copies(edges: np.ndarray, performance: np.ndarray, num_more: int) 
     return np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))
 
 
-def _copied(coder: Tokenizer, tokens: TokenBlock, which: np.ndarray, semitones: np.ndarray) -> TokenBlock:
-    """Sequence k: the tokens of which[k], moved by so many semitones, ids between BOS and EOS."""
+def _copied(
+    coder: Tokenizer, tokens: TokenBlock, which: np.ndarray, semitones: np.ndarray, num_special: int = 2
+) -> TokenBlock:
+    """Sequence k: the tokens of which[k], moved by so many semitones, ids between BOS and EOS if asked for."""
     if coder.width > 1:
         edges = _edges_of_copies(tokens.edges, which, 0)
         rows = _room(edges[-1] * coder.width, tokens.values.dtype).reshape(-1, coder.width)
@@ -166,10 +227,10 @@ def _copied(coder: Tokenizer, tokens: TokenBlock, which: np.ndarray, semitones: 
         _shift_rows(tokens.values, tokens.edges, which, semitones, column, edges, rows)
         return TokenBlock(rows, edges)
     pitched = np.flatnonzero(coder.pitch_of_id >= 0) if isinstance(coder, ShiftedTokenizer) else np.zeros(1, int)
-    edges = _edges_of_copies(tokens.edges, which, 2)
+    edges = _edges_of_copies(tokens.edges, which, num_special)
     ids = _room(edges[-1], tokens.values.dtype)
     first, last = int(pitched[0]), int(pitched[-1])
-    _shift_ids(tokens.values, tokens.edges, which, semitones, first, last, edges, ids)
+    _shift_ids(tokens.values, tokens.edges, which, semitones, first, last, edges, ids, num_special // 2)
     return TokenBlock(ids, edges)
 
 
@@ -192,19 +253,21 @@ def _shift_ids(
     last: int,
     new_edges: np.ndarray,
     out: np.ndarray,
+    margin: int,
 ) -> None:
-    """Sequence k: ids of its performance between BOS and EOS; those from first to last, of pitches, are moved."""
+    """Sequence k: ids of its performance, between BOS and EOS if margin is 1; those from first to last move."""
     low, width = values.dtype.type(first), values.dtype.type(last - first)
     zero = values.dtype.type(0)
     for k in range(len(performance)):
         i, at = performance[k], new_edges[k]
-        source, target = values[edges[i] : edges[i + 1]], out[at + 1 : new_edges[k + 1] - 1]
+        source, target = values[edges[i] : edges[i + 1]], out[at + margin : new_edges[k + 1] - margin]
         up = values.dtype.type(semitones[k])
         # Of unsigned numbers, what is below the first is beyond the last: one comparison, eight ids at once.
         for n in range(len(source)):
             token = source[n]
             target[n] = token + (up if values.dtype.type(token - low) <= width else zero)
-        out[at], out[new_edges[k + 1] - 1] = BOS_ID, EOS_ID
+        if margin:
+            out[at], out[new_edges[k + 1] - 1] = BOS_ID, EOS_ID
 
 
 @njit

@@ -109,12 +109,12 @@ class Tokenizer(Protocol):
         """
         ...
 
-    def semitone_bounds(self, music: MusicBlock, tokens: TokenBlock | None) -> np.ndarray:
+    def semitone_bounds(self, music: MusicBlock | None, tokens: TokenBlock | None) -> np.ndarray:
         """Least and most semitones that each performance can be moved by, int64, shape (num_performances, 2).
 
         Args:
             music: the performances.
-            tokens: what `encode_block` gives of them, where it is at hand.
+            tokens: what `encode_block` gives of them; one of both is enough.
         """
         ...
 
@@ -157,12 +157,19 @@ class _Described(ABC):
         code = code_version((*dict.fromkeys([*own, *self.code]),), ("numpy",))
         return digest(self.name, self.options, self.vocab, code)[:16]
 
+    @abstractmethod
+    def decode_block(self, tokens: TokenBlock) -> MusicBlock:
+        """See `Tokenizer`."""
+
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
         """Refused: the scheme has to encode again."""
         raise ValueError(f"{self.name}: notes have to be transposed before they are encoded")
 
-    def semitone_bounds(self, music: MusicBlock, tokens: TokenBlock | None) -> np.ndarray:
+    def semitone_bounds(self, music: MusicBlock | None, tokens: TokenBlock | None) -> np.ndarray:
         """Those that keep pitches within `pitch_range`; see `Tokenizer`."""
+        if music is None:
+            assert tokens is not None
+            music = self.decode_block(tokens)
         return pitch_bounds(music.pitch, music.note_edges, self.pitch_range)
 
     def bar_starts(self, tokens: np.ndarray) -> np.ndarray | None:
@@ -180,10 +187,6 @@ class BlockTokenizer(_Described):
 
     @abstractmethod
     def encode_block(self, music: MusicBlock) -> TokenBlock:
-        """See `Tokenizer`."""
-
-    @abstractmethod
-    def decode_block(self, tokens: TokenBlock) -> MusicBlock:
         """See `Tokenizer`."""
 
     def encode(self, notes: NoteColumns) -> np.ndarray:
@@ -214,6 +217,15 @@ class ShiftedTokenizer(BlockTokenizer):
             raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
         return (tokens + np.where(pitch >= 0, semitones, 0)).astype(self.dtype)
 
+    def semitone_bounds(self, music: MusicBlock | None, tokens: TokenBlock | None) -> np.ndarray:
+        """Those of the pitches that ids tell; see `Tokenizer`."""
+        if tokens is None:
+            return super().semitone_bounds(music, tokens)
+        is_pitch = self.pitch_of_id[tokens.values] >= 0
+        pitch = self.pitch_of_id[tokens.values[is_pitch]]
+        kept_before = np.concatenate(([0], np.cumsum(is_pitch, dtype=np.int64)))
+        return pitch_bounds(pitch, kept_before[tokens.edges], self.pitch_range)
+
 
 def can_shift(coder: "Tokenizer") -> bool:
     """Whether tokens of any music are transposed by adding to them, without encoding it again."""
@@ -230,9 +242,26 @@ class LearnedTokenizer(BlockTokenizer):
     def is_learned(self) -> bool:
         """Whether it was, or need not be."""
 
+    most_learned: int | None = None
+    """Tokens that it learns from at most; None: from all music."""
+
     @abstractmethod
     def learned_from(self, music: Iterable[MusicBlock]) -> "LearnedTokenizer":
         """The same scheme with the vocabulary of this music, and of nothing else; the same music gives the same one."""
+
+
+class LayeredTokenizer(LearnedTokenizer):
+    """A scheme whose ids stand for runs of another scheme's."""
+
+    base: Tokenizer
+
+    @abstractmethod
+    def shorten(self, tokens: TokenBlock) -> TokenBlock:
+        """Ids of base ids."""
+
+    @abstractmethod
+    def expand(self, tokens: TokenBlock) -> TokenBlock:
+        """Base ids of ids; PAD, BOS and EOS stay."""
 
 
 class PieceTokenizer(_Described):

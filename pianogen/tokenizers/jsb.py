@@ -13,7 +13,7 @@ import numpy as np
 
 from pianogen.errors import SettingsError
 from pianogen.midi.blocks import MusicBlock, steady_music
-from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock
+from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock, without_special
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
@@ -126,10 +126,13 @@ class Jsb(ShiftedTokenizer):
             duration_tick=duration,
         )
 
-    def semitone_bounds(self, music: MusicBlock, tokens: TokenBlock | None) -> np.ndarray:
+    def semitone_bounds(self, music: MusicBlock | None, tokens: TokenBlock | None) -> np.ndarray:
         """Those that keep voices within VOICE_RANGES where they are within; other music has the range of pitches."""
-        bounds = super().semitone_bounds(music, tokens)
-        tokens = tokens or self.encode_block(music)
+        if tokens is None:
+            assert music is not None
+            tokens = self.encode_block(music)
+        tokens = without_special(tokens)
+        bounds = super().semitone_bounds(None, tokens)
         extremes = _extremes(tokens.values, tokens.edges, self._num_pitches, self.pitch_range[0], self._order)
         room = np.array(VOICE_RANGES) - extremes
         is_sung = (room[:, :, 0] <= 0).all(axis=1) & (room[:, :, 1] >= 0).all(axis=1)

@@ -25,7 +25,7 @@ from pianogen.lake import digest
 from pianogen.midi.blocks import MusicBlock
 from pianogen.tokenizers.base import (
     SPECIAL_TOKENS,
-    LearnedTokenizer,
+    LayeredTokenizer,
     TokenBlock,
     Tokenizer,
     make_tokenizer,
@@ -45,7 +45,7 @@ MOST_LEARNED = 5_000_000
 """Base ids to learn from: memory is about 250 bytes for each."""
 
 
-class Subwords(LearnedTokenizer):
+class Subwords(LayeredTokenizer):
     """Runs of a base scheme's ids as one.
 
     Args:
@@ -57,6 +57,7 @@ class Subwords(LearnedTokenizer):
             log-probability. Each is a string of numbers with spaces between.
     """
 
+    most_learned = MOST_LEARNED
     code = tuple(f"pianogen.tokenizers.subwords_{part}" for part in ("bpe", "unigram", "segmentation"))
 
     def __init__(

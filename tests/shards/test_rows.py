@@ -9,7 +9,7 @@ from corpora import improvise
 from pianogen.augment import ORIGINAL, AugmentConfig, copies_of, generator
 from pianogen.midi.blocks import music_block
 from pianogen.midi.columns import NoteColumns
-from pianogen.shards.rows import augmented_music, augmented_rows
+from pianogen.shards.rows import augmented_round, augmented_rows
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, Tokenizer, make_tokenizer
 from pianogen.varied import varied
 
@@ -31,6 +31,8 @@ SCHEMES = [
     {"name": "jsb", "onsets": True},
     {"name": "performance"},
     {"name": "continuous"},
+    {"name": "note_chord", "vocab": "all"},
+    {"name": "tsd", "chords": True, "chord_roots": True},
     {"name": "miditok", "scheme": "TSD"},
     {"name": "miditok", "scheme": "Octuple"},
 ]
@@ -75,17 +77,21 @@ def test_sequences_are_those_of_the_changed_notes(settings, augment):
     assert (num_identical > 0) == (augment is VARIED)
 
 
-def test_what_a_vocabulary_is_learned_from_are_the_notes_of_all_copies():
+@pytest.mark.parametrize("augment", [AUGMENT, VARIED], ids=["transposed", "varied"])
+def test_what_a_vocabulary_is_learned_from_are_the_notes_of_all_copies(augment):
     coder = make_tokenizer({"name": "remi"})
-    music = augmented_music(coder, music_block(MUSIC), VARIED, IDS)
-    copies = copies_of(VARIED, coder.semitone_bounds(music_block(MUSIC), None), IDS)
-    assert len(music) == len(copies.performance)
-    heard = sorted(music[k].pitch.tolist() for k in range(len(music)))
+    rounds = [
+        augmented_round(coder, music_block(MUSIC), augment, IDS, number) for number in range(len(augment.variations))
+    ]
+    copies = copies_of(augment, coder.semitone_bounds(music_block(MUSIC), None), IDS)
+    heard = sorted(one[k].pitch.tolist() for one in rounds for k in range(len(one)))
     expected = sorted(
-        copy_of(coder, i, VARIED.variations[v], VARIED).pitch.tolist()
+        copy_of(coder, i, augment.variations[v], augment).pitch.tolist()
         for i, v in zip(copies.performance, copies.variation, strict=True)
     )
     assert heard == expected
+    # The first round has a copy of each performance.
+    assert len(rounds[0]) == len(MUSIC)
 
 
 @pytest.mark.parametrize("name", ["remi", "continuous", "note_chord"])
