@@ -12,14 +12,34 @@ from pianogen.settings import load_settings
 
 
 @app.command(epilog="Example: pianogen tokenize quick")
-def tokenize(experiment: Experiment, config: Config = None) -> None:
+def tokenize(
+    experiment: Experiment,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    config: Config = None,
+) -> None:
     """Build the shards of an experiment; refused where the split did not pass the gate."""
     from pianogen.lake import Lake
-    from pianogen.shards import build_shards
+    from pianogen.shards import build_shards, plan_shards
     from pianogen.training.experiment import load_experiment
 
     settings = load_settings(config)
     loaded = load_experiment(experiment_path(settings, experiment))
+    if dry_run:
+        plan = plan_shards(
+            Lake(settings.lake),
+            tokenizer=loaded.tokenizer,
+            augment=loaded.augmentation,
+            datasets=loaded.data.names,
+        )
+        for split, num in plan.num_performances.items():
+            typer.echo(f"{split}: {num:,} performances")
+        copies = 1 if loaded.augmentation.while_loading else len(loaded.augmentation.variations)
+        learns = "" if plan.is_learned else ", once its vocabulary was learned from train"
+        typer.echo(
+            f"{plan.num_shards} shards of {loaded.tokenizer['name']}, train in up to {copies} copies{learns}; "
+            f"{plan.num_there} are there"
+        )
+        return
     with progress_bar("shards written") as progress:
         manifest = build_shards(
             Lake(settings.lake),

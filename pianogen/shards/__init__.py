@@ -9,8 +9,8 @@ of the split, the certificate of the contamination gate, tokenizer, augmentation
 every shard.
 """
 
-from pianogen.shards.build import build_shards
+from pianogen.shards.build import build_shards, plan_shards
 from pianogen.shards.files import SPLITS, STAGE
 from pianogen.shards.sequences import Sequences, ShardSet
 
-__all__ = ["SPLITS", "STAGE", "Sequences", "ShardSet", "build_shards"]
+__all__ = ["SPLITS", "STAGE", "Sequences", "ShardSet", "build_shards", "plan_shards"]

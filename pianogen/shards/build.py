@@ -30,7 +30,7 @@ from pianogen.shards.files import (
     sequence_schema,
 )
 from pianogen.shards.gate import JudgedShard, leaks_in_shards
-from pianogen.shards.learning import learned_settings
+from pianogen.shards.learning import known_settings, learned_settings
 from pianogen.shards.members import Member, split_members
 from pianogen.shards.rows import Rows, augmented_rows
 from pianogen.splits import policy_of
@@ -80,11 +80,7 @@ def build_shards(
         SettingsError: a dataset is not in the lake.
         ShardError: a split holds no music.
     """
-    there = [m.partition for m in lake.manifests("ingest")]
-    if absent := sorted(set(datasets or ()) - set(there)):
-        raise SettingsError(
-            f"dataset {absent[0]!r} is not in the lake, which has {', '.join(there) or 'none'}; ingest it"
-        )
+    there = _datasets_there(lake, datasets)
     certificate = contamination.require_clean(lake)
     members = split_members(lake, datasets)
     train = [(member.ingest_block, member.performance_ids) for member in members if member.split == "train"]
@@ -114,6 +110,43 @@ def build_shards(
         "shards": shards,
     }
     return lake.publish(STAGE, [task.key for task in tasks], partition=name, info=info)
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """What a build would do."""
+
+    num_performances: dict[str, int]
+    """By split."""
+    num_shards: int
+    num_there: int
+    """Of them, from an earlier build; 0 where a vocabulary is still to be learned."""
+    is_learned: bool
+    """Whether nothing has to be learned first."""
+
+
+def plan_shards(
+    lake: Lake, *, tokenizer: Mapping[str, Any], augment: AugmentConfig, datasets: Sequence[str] | None = None
+) -> ShardPlan:
+    """What `build_shards` would do with these arguments, which it would refuse for the same reasons."""
+    _datasets_there(lake, datasets)
+    contamination.require_clean(lake)
+    members = split_members(lake, datasets)
+    train = [(member.ingest_block, member.performance_ids) for member in members if member.split == "train"]
+    learned = known_settings(lake, tokenizer, train, augment)
+    keys = [task.key for task in _tasks(learned or tokenizer, augment, members)]
+    num = {split: sum(len(one.performance_ids) for one in members if one.split == split) for split in SPLITS}
+    num_there = sum(lake.has_block(STAGE.name, key) for key in keys) if learned else 0
+    return ShardPlan(num, len(keys), num_there, learned is not None)
+
+
+def _datasets_there(lake: Lake, datasets: Sequence[str] | None) -> list[str]:
+    there = [m.partition for m in lake.manifests("ingest")]
+    if absent := sorted(set(datasets or ()) - set(there)):
+        raise SettingsError(
+            f"dataset {absent[0]!r} is not in the lake, which has {', '.join(there) or 'none'}; ingest it"
+        )
+    return there
 
 
 def _as_json(augment: AugmentConfig) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -42,20 +41,38 @@ def learned_settings(
         train: keys of ingest blocks, each with the performances of it that are trained on.
         augment: copies of the training music, which are learned from, too.
     """
+    known = known_settings(lake, tokenizer, train, augment)
+    if known is not None:
+        return known
+    coder = make_tokenizer(tokenizer)
+    assert isinstance(coder, LearnedTokenizer)
+    ordered, key = sorted(train), _key_of(coder, train, augment)
+    # Where there is more music than is learned from, it is not that of the first datasets.
+    order = np.random.default_rng(SEED).permutation(len(ordered))
+    learned = coder.learned_from(_music(lake, coder, [ordered[i] for i in order], augment))
+    with lake.new_block(STAGE.name, key) as folder:
+        text = json.dumps({"name": tokenizer["name"], **learned.options}, indent=1)
+        (folder / FILE_NAME).write_text(text, encoding="utf-8")
+    return _read(lake, key)
+
+
+def known_settings(
+    lake: Lake, tokenizer: Mapping[str, Any], train: Sequence[tuple[str, tuple[str, ...]]], augment: AugmentConfig
+) -> dict[str, Any] | None:
+    """The same where nothing has to be learned, or it was; else None."""
     coder = make_tokenizer(tokenizer)
     if not isinstance(coder, LearnedTokenizer) or coder.is_learned:
         return dict(tokenizer)
-    ordered = sorted(train)
-    key = STAGE.key(inputs=ordered, settings=[coder.version, asdict(augment), SEED])
-    path: Path = lake.block_path(STAGE.name, key) / FILE_NAME
-    if not lake.has_block(STAGE.name, key):
-        # Where there is more music than is learned from, it is not that of the first datasets.
-        order = np.random.default_rng(SEED).permutation(len(ordered))
-        learned = coder.learned_from(_music(lake, coder, [ordered[i] for i in order], augment))
-        with lake.new_block(STAGE.name, key) as folder:
-            text = json.dumps({"name": tokenizer["name"], **learned.options}, indent=1)
-            (folder / FILE_NAME).write_text(text, encoding="utf-8")
-    return json.loads(path.read_text(encoding="utf-8"))
+    key = _key_of(coder, train, augment)
+    return _read(lake, key) if lake.has_block(STAGE.name, key) else None
+
+
+def _key_of(coder: LearnedTokenizer, train: Sequence[tuple[str, tuple[str, ...]]], augment: AugmentConfig) -> str:
+    return STAGE.key(inputs=sorted(train), settings=[coder.version, asdict(augment), SEED])
+
+
+def _read(lake: Lake, key: str) -> dict[str, Any]:
+    return json.loads((lake.block_path(STAGE.name, key) / FILE_NAME).read_text(encoding="utf-8"))
 
 
 def _music(

@@ -1,19 +1,23 @@
 """Shards as other programs read them: DuckDB, HF datasets, torch, a plain Arrow reader."""
 
+import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
+import yaml
 from builders import settings_in, write_tiny_lake
 
 from pianogen.augment import AugmentConfig
 from pianogen.errors import QueryError
 from pianogen.lake import Lake
-from pianogen.shards import ShardSet, build_shards
+from pianogen.shards import ShardSet, build_shards, plan_shards
 from pianogen.shards.examples import ExampleConfig, Examples
 from pianogen.shards.files import FILE_NAME
+from pianogen.training.experiment import load_experiment
 from pianogen.training.loading import ExampleDataset
 from pianogen.warehouse import list_tables, publish_warehouse, query_warehouse
 
@@ -125,3 +129,50 @@ def test_any_row_is_read_without_reading_others(lake, name):
             )
     assert all(np.shares_memory(sequences[i], sequences.values[sequences.part[i]]) for i in range(len(sequences)))
     assert all(not values.flags.writeable for values in sequences.values)
+
+
+# What docs/shards.md says
+
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "shards.md").read_text(encoding="utf-8")
+
+
+def test_python_of_the_page_runs_as_it_stands(tmp_path, monkeypatch):
+    lake = write_tiny_lake(tmp_path / "data" / "lake")
+    build_shards(lake, settings_in(tmp_path), name="quick", tokenizer={"name": "remi"}, augment=AUGMENT)
+    monkeypatch.chdir(tmp_path)
+    told: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL):
+        exec(block, told)
+    assert told["batch"].input_ids.shape == (16, 1024)
+    assert set(told["state"]) == {"consumed", "identity"}
+    assert len(told["shards"].tokenizer.decode(told["train"][0])) > 0
+
+
+def test_yaml_of_the_page_is_the_defaults(tmp_path):
+    (block,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+    (tmp_path / "one.yaml").write_text(f"{block}model: {{}}\ntraining: {{}}\n")
+    assert load_experiment(tmp_path / "one.yaml").augmentation == AugmentConfig()
+    assert set(yaml.safe_load(block)["augmentation"]) == set(AugmentConfig.__dataclass_fields__)
+
+
+def test_sql_of_the_page_runs(lake, warehouse):
+    queries = re.findall(r'pianogen sql "(.*)"', TEXT)
+    assert len(queries) == 2
+    for sql in queries:
+        assert query_warehouse(warehouse, sql.replace("quick", "ids")).num_rows == 3
+
+
+# A dry run
+
+
+def test_a_plan_says_what_a_build_would_do(tmp_path):
+    lake = write_tiny_lake(tmp_path / "lake")
+    for tokenizer in ({"name": "remi"}, {"name": "note_chord"}):
+        before = plan_shards(lake, tokenizer=tokenizer, augment=AUGMENT)
+        assert before.num_performances == {"train": 8, "validation": 2, "test": 3}
+        assert (before.num_shards, before.num_there) == (3, 0)
+        assert before.is_learned == (tokenizer["name"] == "remi")
+        build_shards(lake, settings_in(tmp_path), name="one", tokenizer=tokenizer, augment=AUGMENT)
+        after = plan_shards(lake, tokenizer=tokenizer, augment=AUGMENT)
+        assert (after.num_shards, after.num_there, after.is_learned) == (3, 3, True)
