@@ -1,5 +1,7 @@
 """What several tests share."""
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,20 @@ from pianogen.lake import Lake
 
 PROJECT = Path(__file__).resolve().parents[1]
 REAL_DATA = PROJECT.parent / "shared" / "data"
+MEMORY = Path("/dev/shm")
+"""A file system in memory, where there is one."""
+MEMORY_BYTES = 4 * 2**30
+"""So much must be free there; a run of all tests takes less than a quarter of it."""
+
+
+def pytest_configure() -> None:
+    """Folders of tests lie in memory, unless PYTEST_DEBUG_TEMPROOT or --basetemp say where.
+
+    What must outlive a power cut is synced to the disk, which is half the time of publishing a small warehouse. Tests
+    kill processes, never the machine: what a killed one has written is there for the next, on a disk or not.
+    """
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ def start_ingest(folder: Path, lake: Path, workers: int = 1, first_on_path: Path
     """The ingest as the leader of a process group; it prints READY before it begins."""
     environment = dict(os.environ)
     if first_on_path:
-        environment["PYTHONPATH"] = str(first_on_path)
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(first_on_path), environment.get("PYTHONPATH")]))
     command = [sys.executable, __file__, str(folder), str(lake), str(workers)]
     return subprocess.Popen(
         command,

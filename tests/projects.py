@@ -1,5 +1,6 @@
 """A whole project in a folder of its own: settings, a little music, a tiny experiment, a Dagster instance."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -67,6 +68,19 @@ class Project:
         process = self.start()
         output, _ = process.communicate(timeout=240)
         return process.returncode, output
+
+    def run_here(self) -> tuple[bool, str]:
+        """What the command does, in this process, on the same instance: whether all went well, and its lines."""
+        import dagster as dg
+
+        from pipelines.run import run_everything
+
+        lines: list[str] = []
+        home = self.root / "dagster"
+        # dagster.yaml names its own folders relative to the folder that it lies in.
+        with contextlib.chdir(home), dg.DagsterInstance.from_config(str(home)) as instance:
+            succeeded = run_everything(instance, self.config, lines.append)
+        return succeeded, "\n".join(lines)
 
     def lake_bytes(self) -> dict[str, bytes]:
         """Every file of the lake."""

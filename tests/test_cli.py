@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import commands
 import pytest
 import symusic
 from builders import scale
@@ -23,11 +24,6 @@ def pianogen(*arguments: object, project: Project | None = None) -> tuple[int, s
         words += ["--config", str(project.config)]
     result = CliRunner().invoke(app, words, catch_exceptions=False)
     return result.exit_code, result.stdout
-
-
-def in_a_process(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pianogen.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, timeout=60)
 
 
 COMMANDS = [
@@ -102,7 +98,7 @@ def test_dedupe_writes_the_pairs_of_a_folder(tmp_path):
     (folder / "two.mid").write_bytes(midi_bytes(tune(2)))
     (folder / "broken.mid").write_bytes(b"MThd")
     pairs = tmp_path / "pairs.csv"
-    done = in_a_process("dedupe", folder, "--out", pairs)
+    done = commands.pianogen("dedupe", folder, "--out", pairs, cwd=PROJECT)
     assert done.returncode == 0, done.stderr
     (row,) = csv.DictReader(io.StringIO(pairs.read_text()))
     assert (row["path_a"], row["path_b"], row["relation"]) == ("one.mid", "sub/copy.mid", "same_bytes")
@@ -126,7 +122,7 @@ def test_dedupe_writes_the_pairs_of_a_folder(tmp_path):
     ],
 )
 def test_what_goes_wrong_is_one_line_that_says_what_to_do(arguments, says):
-    done = in_a_process(*arguments)
+    done = commands.pianogen(*arguments, cwd=PROJECT)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert done.stderr.lstrip().startswith("error: ")
@@ -185,7 +181,7 @@ def test_a_dataset_that_is_here_no_more_is_not_read_as_one_that_lost_its_files(t
     _, said = pianogen("ingest", project=project)
     assert "maestro_v3: 1 files, 1 performances" in said
     folder.rename(tmp_path / "unmounted")
-    done = in_a_process("ingest", "--config", project.config)
+    done = commands.pianogen_in_a_process("ingest", "--config", project.config, cwd=PROJECT)
     assert done.returncode == 1
     assert "maestro_v3 is not here" in " ".join(done.stderr.split())
     query = "select count(*) as n from performances"

@@ -3,29 +3,24 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from audits import PIECES, leaking_folders, write_split
+from commands import pianogen, pianogen_in_a_process
 from corpora import transposed, write_midi
 
 COLUMNS = ["path_a", "path_b", "relation", "score", "semitones", "tempo_ratio", "coverage", "residual_sec"]
 
 
-def pianogen(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "pianogen.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=120)
-
-
-def words(text: str) -> str:
+def in_a_line(text: str) -> str:
     return " ".join(text.split())
 
 
 def test_a_split_that_leaks_is_told_and_ends_with_1(folder, tmp_path):
     leaking_folders(folder)
-    done = pianogen("audit", "--train", "train", "--test", "test", "--out", tmp_path / "out", cwd=folder)
+    words = ["--train", "train", "--test", "test", "--out", tmp_path / "out"]
+    done = pianogen_in_a_process("audit", *words, cwd=folder)
     assert done.returncode == 1, done.stderr
     assert "1 of 2 test files (50.0 %) has music in train." in done.stdout
     assert done.stdout.splitlines()[-1] == "leaks"
@@ -50,7 +45,7 @@ def test_a_clean_split_ends_with_0_and_says_what_it_could_not_read(folder):
 def test_everything_comes_as_json(folder):
     write_split(folder, all={"a.mid": PIECES[0], "b.mid": PIECES[0], "c.mid": PIECES[1]})
     (folder / "s.csv").write_text("file;set\na.mid;train\nb.mid;test\nnot here.mid;test\n")
-    done = pianogen("audit", folder / "all", "--splits", folder / "s.csv", "--json", cwd=folder)
+    done = pianogen_in_a_process("audit", folder / "all", "--splits", folder / "s.csv", "--json", cwd=folder)
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
     assert told["leaks"] is True
@@ -82,7 +77,7 @@ def test_what_could_not_be_told_ends_with_2(tmp_path, arguments, says):
     (tmp_path / "junk" / "a.mid").write_bytes(b"")
     done = pianogen("audit", *arguments, cwd=tmp_path)
     assert done.returncode == 2
-    assert says in words(done.stderr)
+    assert says in in_a_line(done.stderr)
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
@@ -108,7 +103,7 @@ def test_dedupe_writes_exactly_its_columns_and_no_formula(folder, tmp_path):
     assert (row["path_a"], row["path_b"]) == ("'=1+1.mid", 'b, "quoted"\\x0a.mid')
     assert (row["relation"], row["semitones"], float(row["tempo_ratio"])) == ("edited_copy", "-4", 2.0)
     assert 0 < float(row["coverage"]) <= 1
-    assert "2 files, 0 rejected, 1 pairs" in words(done.stderr)
+    assert "2 files, 0 rejected, 1 pairs" in in_a_line(done.stderr)
 
 
 def test_dedupe_shows_a_table_or_json_on_the_terminal(folder):
@@ -133,5 +128,5 @@ def test_dedupe_shows_a_table_or_json_on_the_terminal(folder):
 def test_dedupe_says_what_is_wrong_before_it_works(tmp_path, arguments, code, says):
     done = pianogen("dedupe", *arguments, cwd=tmp_path)
     assert done.returncode == code
-    assert says in words(done.stderr.replace("│", " "))
+    assert says in in_a_line(done.stderr.replace("│", " "))
     assert "Traceback" not in done.stderr

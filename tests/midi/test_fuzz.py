@@ -63,12 +63,14 @@ def test_damaged_real_files_are_music_or_rejected_alone_as_together(real_files, 
     check_batch(real_files, batch, only_piano)
 
 
-def test_no_index_of_the_compiled_reader_leaves_its_array(real_files, tmp_path):
+def test_no_index_of_the_compiled_reader_leaves_its_array(real_files, tmp_path, pytestconfig):
+    # Compiled with the checks it lies beside what else pytest keeps, for as long as the reader's source is the same.
+    compiled = pytestconfig.cache.mkdir("reader_with_checked_bounds")
     bases = tmp_path / "bases"
     bases.mkdir()
     for i, data in enumerate(BUILT + real_files):
         (bases / f"{i:03}.mid").write_bytes(data)
-    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    environment = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(compiled)}
     number = examples(700)
     read = subprocess.run(
         [sys.executable, mutants.__file__, str(bases), "5", str(number)],

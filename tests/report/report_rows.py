@@ -1,8 +1,18 @@
 """Rows of the warehouse's tables that tests of the report start from; a test writes out what it changes."""
 
+from pathlib import Path
 from typing import Any
 
+import duckdb
+import pyarrow as pa
 import symusic
+
+from pianogen.statistics.bins import bin_table
+from pianogen.tables import SCHEMAS
+from pianogen.views import apply_views
+from pianogen.warehouse import METRICS, RUNS
+
+VIEWS = Path(__file__).resolve().parents[2] / "warehouse" / "views"
 
 Rows = list[dict[str, Any]]
 Note = tuple[int, float, float, int]
@@ -154,3 +164,17 @@ def leaking(dataset: str = "jsb", num_pairs: int = 1, other: str = "asap") -> di
     add("m2", dataset, "validation", "validation", 1, None)
     join("m1", "m2", "shared_melody")
     return tables
+
+
+def write_warehouse(path: Path, **tables: Rows) -> Path:
+    """A warehouse with the true schemas and views, filled with rows by table; a column left out is null."""
+    tables = {"histogram_bins": bin_table().to_pylist(), **tables}
+    with duckdb.connect(str(path)) as connection:
+        for table, schema in {**SCHEMAS, "runs": RUNS, "metrics": METRICS}.items():
+            columns = {c.name: [row.get(c.name) for row in tables.get(table, [])] for c in schema}
+            nullable = pa.schema([column.with_nullable(True) for column in schema])
+            connection.register("rows_to_copy", pa.table(columns, schema=nullable))
+            connection.execute(f"create table {table} as select * from rows_to_copy")
+            connection.unregister("rows_to_copy")
+        apply_views(connection, VIEWS)
+    return path

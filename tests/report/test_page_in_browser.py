@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from browsers import SILENT, launch, wait_for_sound, wait_until
-from report_rows import corpus, evaluation, leaking, midi_bytes, run, sample
+from report_rows import corpus, evaluation, leaking, midi_bytes, run, sample, write_warehouse
 
 from pianogen.report.page import write_report
 
@@ -18,13 +18,28 @@ def browser() -> Iterator:
     yield from launch()
 
 
+@pytest.fixture(scope="module")
+def report_of(tmp_path_factory) -> Callable[..., Path]:
+    """Call with rows by table; returns their report's page, written once, since a browser only reads it."""
+    pages: dict[str, Path] = {}
+
+    def write(**tables) -> Path:
+        rows = repr(tables)
+        if rows not in pages:
+            folder = tmp_path_factory.mktemp("report")
+            pages[rows] = write_report(write_warehouse(folder / "pianogen.duckdb", **tables), folder / "report")
+        return pages[rows]
+
+    return write
+
+
 @pytest.fixture
-def open_report(browser, new_warehouse, tmp_path: Path) -> Iterator[Callable]:
+def open_report(browser, report_of) -> Iterator[Callable]:
     """Call with rows of `samples`; returns the open page. In the end, nothing may have failed or been fetched."""
     contexts, troubles, requests = [], [], []
 
     def open_page(*samples, tables: dict | None = None, width: int = 1280, **options):
-        path = write_report(new_warehouse(samples=list(samples), **(tables or {})), tmp_path / "report")
+        path = report_of(samples=list(samples), **(tables or {}))
         context = browser.new_context(viewport={"width": width, "height": 800}, offline=True, **options)
         contexts.append(context)
         page = context.new_page()

@@ -1,15 +1,18 @@
 """Trainings in processes of their own, stopped in every way, end with the bytes of an undisturbed one."""
 
+import dataclasses
 import json
 import signal
 import subprocess
 
 import pytest
-from builders import write_tiny_experiment
+from builders import settings_in, write_tiny_experiment
 from filelock import FileLock
 from trainings import Trainer, kill, wait_until
 
+from pianogen.train import StopSignal, train_experiment
 from pianogen.training.checkpoints import checkpoint_steps
+from pianogen.training.experiment import load_experiment
 
 TIMES = {"elapsed_sec", "tokens_per_sec", "memory_mb", "train_sec", "peak_memory_mb"}
 LONG = {"steps": 250, "log_every": 3, "checkpoint_every": 7, "validate_every": 70}
@@ -74,10 +77,11 @@ def test_killed_interrupted_and_orphaned_training_ends_with_the_bytes_of_an_undi
 
 @pytest.fixture(scope="module")
 def undisturbed(shared_lake, tmp_path_factory):
+    """A run trained at one go, in this process: which process it is makes no difference either."""
     folder = tmp_path_factory.mktemp("undisturbed")
-    trainer = Trainer(shared_lake, folder / "runs")
-    trainer.run(write_tiny_experiment(folder, **LONG))
-    return trainer
+    settings = dataclasses.replace(settings_in(folder), lake=shared_lake)
+    assert train_experiment(load_experiment(write_tiny_experiment(folder, **LONG)), settings, StopSignal()) == 0
+    return Trainer(shared_lake, settings.runs)
 
 
 @pytest.mark.slow
