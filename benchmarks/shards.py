@@ -2,8 +2,8 @@
 
     python -m benchmarks.shards                          the files in ../shared/data
     python -m benchmarks.shards FOLDER                   the MIDI files below FOLDER
-    python -m benchmarks.shards --notes 100000000        also shards of so many notes, made of the files (10 GB of disk)
     python -m benchmarks.shards --peers                  also the loaders of others
+    python -m benchmarks.shards --notes 100000000        shards of so many notes, made of the files (15 GB of disk)
 
 Files are ingested and split; then the shards of each scheme are made from nothing, with train in twelve transpositions
 and two workers, up to the manifest: vocabulary, tokens, gate. Bare ids are the tokens alone.
@@ -240,7 +240,7 @@ def publish_splits(corpus: Corpus, split_of: dict[str, str]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="MIDI files (default: ../shared/data)")
-    parser.add_argument("--notes", type=int, default=0, help="also shards of so many notes")
+    parser.add_argument("--notes", type=int, default=0, help="shards of so many notes instead")
     parser.add_argument("--peers", action="store_true", help="also the loaders of others")
     args = parser.parse_args()
     folder = args.folder or DEFAULT
@@ -252,14 +252,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         lake = prepare(folder, scratch / "lake", settings)
-        # Compiled code is loaded once a process; a first build would tell of that.
-        build_shards(
-            lake, settings, name="warm", tokenizer={"name": "tsd", "num_velocities": 5}, augment=AugmentConfig()
-        )
-        print_shards(lake, settings)
-        print_loaders(lake, folder, scratch, peers=args.peers)
         if args.notes:
             print_growth(lake, scratch, settings, args.notes)
+        else:
+            # Compiled code is loaded once a process; a first build would tell of that.
+            warm = {"name": "tsd", "num_velocities": 5}
+            build_shards(lake, settings, name="warm", tokenizer=warm, augment=AugmentConfig())
+            print_shards(lake, settings)
+            print_loaders(lake, folder, scratch, peers=args.peers)
     print(f"\nload after: {load()}")
 
 

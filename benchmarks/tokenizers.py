@@ -97,7 +97,7 @@ def time_miditok(coder: Any, music: list[NoteColumns], every: int) -> tuple[floa
     return num_notes / encoding, num_notes / decoding, num_files, num_other
 
 
-def print_table(music: list[NoteColumns], block: MusicBlock, every: int) -> None:
+def print_table(music: list[NoteColumns], block: MusicBlock, every: int, only: list[str] | None) -> None:
     num_notes = len(block.pitch)
     print(f"{len(music):,} files, {num_notes:,} notes\n")
     print(
@@ -106,7 +106,7 @@ def print_table(music: list[NoteColumns], block: MusicBlock, every: int) -> None
     )
     print("|---|" + "---:|" * 10)
     for title, settings in OURS.items():
-        if settings["name"] not in KNOWN:
+        if settings["name"] not in KNOWN or (only and title not in only):
             continue
         coder: Tokenizer = make_tokenizer(settings)
         tokens = coder.encode_block(block)
@@ -130,6 +130,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="MIDI files (default: ../shared/data)")
     parser.add_argument("--every", type=int, default=10, help="MidiTok on one file in this many")
+    parser.add_argument("--only", nargs="+", metavar="ROW", help="rows of the table (default: all)")
     args = parser.parse_args()
     folder = args.folder or DEFAULT
     if not folder.is_dir():
@@ -138,7 +139,7 @@ def main() -> None:
     print(f"load before: {load()}\n")
     music = read_files(folder)
     np.random.default_rng(6).shuffle(music)  # pyright: ignore[reportArgumentType]
-    print_table(music, music_block(music), args.every)
+    print_table(music, music_block(music), args.every, args.only)
     print(f"\nload after: {load()}")
 
 

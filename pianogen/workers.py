@@ -8,6 +8,7 @@ process that owns them, even when that is killed.
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import os
 import pickle
@@ -254,8 +255,12 @@ def serve(connection: Connection) -> None:
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
     threading.Thread(target=_end_with, args=(os.getppid(), connection.fileno()), daemon=True).start()
+    holds_memory = False
     while True:
         try:
+            if holds_memory and not connection.poll(_IDLE_SEC):
+                holds_memory = False
+                _give_memory_back()
             task = connection.recv_bytes()
         except (EOFError, OSError):
             break
@@ -263,8 +268,22 @@ def serve(connection: Connection) -> None:
             connection.send_bytes(_answer(task))
         except OSError:
             break
+        del task
+        holds_memory = True
     # Not the interpreter's own end: the owner is gone or does not wait, and there is nothing to save.
     os._exit(0)
+
+
+_IDLE_SEC = 0.2
+"""A worker that waits longer has done its share: another stage may need what it holds."""
+
+
+def _give_memory_back() -> None:
+    """What allocators keep for a next time goes to the system: of a few hundred MB that blocks took, most."""
+    if pyarrow := sys.modules.get("pyarrow"):
+        pyarrow.default_memory_pool().release_unused()
+    with contextlib.suppress(OSError, AttributeError):  # another system's C library has no such call, or is not found
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def _answer(task: bytes) -> bytes:

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from pianogen.workers import limited, tell
 
@@ -98,3 +99,14 @@ def raise_unsendable(words: str) -> None:
 
 def give_back_a_lock(_: int) -> threading.Lock:
     return threading.Lock()
+
+
+_pinned: list[bytes] = []
+
+
+def hoard(_: int) -> tuple[int, int]:
+    """Take a hundred MB in pieces, free them but for the last; the process and its bytes of memory."""
+    pieces = [bytes(2000) for _ in range(50_000)]
+    _pinned.append(bytes(2000))
+    del pieces
+    return os.getpid(), psutil.Process().memory_info().rss

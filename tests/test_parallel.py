@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from deaths import (
     DEADLY,
@@ -14,6 +15,7 @@ from deaths import (
     die_before_sending,
     die_the_first_time,
     give_back_a_lock,
+    hoard,
     process_id,
     raise_unsendable,
     refuse,
@@ -89,6 +91,14 @@ def test_workers_wait_for_the_next_call_and_a_killed_one_is_replaced():
     os.kill(first, signal.SIGKILL)
     (second,) = guarded_map(process_id, [0], ingest_settings(1))
     assert second != first
+
+
+def test_a_worker_that_waits_gives_its_memory_back():
+    process, held = run_alone(hoard, 0)
+    deadline = time.monotonic() + 10
+    while psutil.Process(process).memory_info().rss > held - 60_000_000:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_an_error_that_cannot_be_sent_comes_as_its_words():

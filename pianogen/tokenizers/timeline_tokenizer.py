@@ -1,6 +1,8 @@
 """REMI, TSD and MIDI-like with MidiTok's options and ids: what the three have in common."""
 
+import itertools
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -218,6 +220,40 @@ class TimelineTokenizer(ShiftedTokenizer):
             program=found.program[:num],
         )
         return in_its_tempos(music) if len(music.tempos) else music
+
+    def bar_starts(self, tokens: np.ndarray) -> np.ndarray:
+        """Tokens of bars; where the scheme has none, what follows a shift into a bar, or tells a metre.
+
+        Bars are those of the metres that tokens tell, and of 4/4 before any.
+        """
+        told = super().bar_starts(tokens)
+        if told is not None:
+            return told
+        beats, beats_of_bar = self._beats
+        is_metre = beats_of_bar[tokens] > 0
+        metres = np.flatnonzero(is_metre)
+        found = [metres]
+        edges = [0, *metres.tolist(), len(tokens)]
+        for begin, end in itertools.pairwise(edges):
+            length = beats_of_bar[tokens[begin]] if begin in edges[1:-1] else 4
+            # A little more, since thirds of a beat do not add up to one.
+            bar = np.floor(np.cumsum(beats[tokens[begin:end]]) / length + 1e-6)
+            found.append(begin + 1 + np.flatnonzero(np.diff(bar, prepend=0.0) > 0))
+        starts = np.unique(np.concatenate(found))
+        return starts[starts < len(tokens)]
+
+    @cached_property
+    def _beats(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each id the beats that it lasts where it is a shift or a rest, and of a bar where it is a metre."""
+        beats, bars = np.zeros(len(self.vocab)), np.zeros(len(self.vocab), np.int64)
+        for i, token in enumerate(self.vocab):
+            kind, _, value = token.partition("_")
+            if kind in ("TimeShift", "Rest"):
+                whole, part, parts = map(int, value.split("."))
+                beats[i] = whole + part / parts
+            elif kind == "TimeSig":
+                bars[i] = int(value.partition("/")[0])
+        return beats, bars
 
 
 def _with_length(edges: np.ndarray, press_tick: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -95,6 +95,22 @@ def test_ids_mean_what_miditok_makes_of_them(scheme, options, music, data):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("metre, quarters", [(None, 4), ((3, 4), 3), ((6, 8), 3)])
+def test_bars_begin_where_their_first_notes_are_told(scheme, metre, quarters):
+    coder = make_tokenizer({"name": scheme, "metres": metre is not None})
+    music = notes(*[(i, 40 + i, 0.5) for i in range(13)])
+    if metre:
+        music = replace(music, metres=np.array([[0, *metre]], np.int32))
+    ids = coder.encode(music)
+    starts = [int(start) for start in coder.bar_starts(ids)]
+    is_struck = np.array([token.startswith(("Pitch", "NoteOn")) for token in coder.vocab])
+    first = [next(coder.vocab[i] for i in ids[start:] if is_struck[i]) for start in starts]
+    pitches = [int(token.partition("_")[2]) for token in first]
+    assert pitches[0 if metre or scheme == "remi" else slice(0, 0)] in (40, [])
+    assert sorted(set(pitches) - {40}) == list(range(40 + quarters, 53, quarters))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
 def test_decoded_seconds_are_those_of_decoded_tempos(scheme):
     coder = make_tokenizer({"name": scheme, "tempos": True})
     played = notes((0, 60, 1), (4, 64, 1), (8, 67, 2))
