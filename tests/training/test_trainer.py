@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
+from pianogen.augment import AugmentConfig
 from pianogen.evaluation.likelihood import choose_within, measure
 from pianogen.lake import Lake
 from pianogen.models import load_model
@@ -23,7 +24,7 @@ from pianogen.shards.examples import IGNORED
 from pianogen.train import StopSignal, train_experiment
 from pianogen.training import trainer
 from pianogen.training.checkpoints import MetricsFile, Progress, checkpoint_steps
-from pianogen.training.experiment import ExperimentConfig, load_experiment
+from pianogen.training.experiment import DataConfig, ExperimentConfig, load_experiment
 from pianogen.training.runs import read_run, run_folder, run_id
 
 
@@ -172,3 +173,23 @@ def test_a_run_is_named_by_what_its_weights_depend_on(finished):
     other_size = dataclasses.replace(config, model=dataclasses.replace(config.model, n_layer=2))
     others = {run_id(other_seed, "shards"), run_id(other_size, "shards"), run_id(config, "others")}
     assert len(others | {name}) == 4
+
+
+def test_a_mixture_in_bars_with_copies_drawn_while_loading_is_trained_on(shared_lake, tmp_path):
+    settings = dataclasses.replace(settings_in(tmp_path), lake=shared_lake)
+    plain = load_experiment(write_tiny_experiment(tmp_path, steps=4, validate_every=4, checkpoint_every=4))
+    augmentation = AugmentConfig(semitones=(-1, 0, 1), stretches=(1.0, 1.5), while_loading=True)
+    mixed = dataclasses.replace(
+        plain,
+        data=DataConfig(datasets="tiny:2"),
+        augmentation=augmentation,
+        training=dataclasses.replace(plain.training, view="bars"),
+    )
+    assert train_experiment(mixed, settings, StopSignal()) == 0
+    folder = run_folder(Lake(shared_lake), settings.runs, mixed)
+    assert read_run(folder)["status"] == "finished"
+    # Each of the three makes another run: the weights depend on it.
+    shards = ShardSet(Lake(shared_lake), "tiny").version
+    changes = [{"data": mixed.data}, {"augmentation": augmentation}, {"training": mixed.training}]
+    ids = {run_id(dataclasses.replace(plain, **change), shards) for change in [{}, *changes]}
+    assert len(ids) == 4
