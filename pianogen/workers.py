@@ -280,6 +280,7 @@ _IDLE_SEC = 0.2
 
 def _give_memory_back() -> None:
     """What allocators keep for a next time goes to the system: of a few hundred MB that blocks took, most."""
+    gc.collect()
     if pyarrow := sys.modules.get("pyarrow"):
         pyarrow.default_memory_pool().release_unused()
     with contextlib.suppress(OSError, AttributeError):  # another system's C library has no such call, or is not found
