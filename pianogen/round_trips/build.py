@@ -8,7 +8,6 @@ and its round trips are made again; what validation and test hold changes nothin
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from pianogen.round_trips.tokenizers import measured_tokenizers
 from pianogen.settings import Settings
 from pianogen.shards.learning import learned_settings
 from pianogen.shards.members import split_members
-from pianogen.tokenizers.base import Tokenizer, make_tokenizer
+from pianogen.tokenizers.base import Tokenizer, kept_tokenizer, make_tokenizer
 
 STAGE = Stage(
     name="round_trips",
@@ -103,7 +102,7 @@ class _Task:
 
 def _measure_block(task: _Task) -> None:
     lake = Lake(task.lake)
-    coders = {name: _made(options) for name, (options, _) in task.todo.items()}
+    coders = {name: kept_tokenizer(json.loads(options)) for name, (options, _) in task.todo.items()}
     reads = READS_PARTS if any(coder.reads_parts for coder in coders.values()) else READS
     tables = {name: lake.read_block("ingest", task.ingest_block, name, columns) for name, columns in reads.items()}
     ids = tables["performances"]["performance_id"].combine_chunks().cast(pa.string())
@@ -111,9 +110,3 @@ def _measure_block(task: _Task) -> None:
     music = read_music(tables)
     for name, (_, key) in task.todo.items():
         lake.write_block(STAGE.name, key, {"round_trips": measure_round_trip(coders[name], music, name, ids)})
-
-
-@lru_cache(maxsize=64)
-def _made(options: str) -> Tokenizer:
-    """One tokenizer for all blocks of a process: to make one that learned thousands of tokens takes a while."""
-    return make_tokenizer(json.loads(options))

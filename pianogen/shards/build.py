@@ -34,7 +34,7 @@ from pianogen.shards.learning import known_settings, learned_settings
 from pianogen.shards.members import Member, split_members
 from pianogen.shards.rows import Rows, augmented_rows
 from pianogen.splits import policy_of
-from pianogen.tokenizers.base import Tokenizer, make_tokenizer
+from pianogen.tokenizers.base import Tokenizer, kept_tokenizer, make_tokenizer
 from pianogen.tokenizers.lists import as_lists
 
 
@@ -209,7 +209,7 @@ def _write(
 
 
 def _write_shards(task: _BlockTask) -> None:
-    lake, coder = Lake(task.lake), make_tokenizer(task.tokenizer)
+    lake, coder = Lake(task.lake), kept_tokenizer(task.tokenizer)
     names = [name for shard in task.shards for name in shard.member.performance_ids]
     music = read_block_music(lake, task.shards[0].member.ingest_block, names, parts=coder.reads_parts)
     begin = 0

@@ -30,7 +30,14 @@ from pianogen.reading import STAGE as INGEST
 from pianogen.settings import Settings, SplitPolicy
 from pianogen.shards.files import SPLITS, read_shard
 from pianogen.tables import SCHEMAS
-from pianogen.tokenizers.base import LayeredTokenizer, ShiftedTokenizer, TokenBlock, Tokenizer, make_tokenizer
+from pianogen.tokenizers.base import (
+    LayeredTokenizer,
+    ShiftedTokenizer,
+    TokenBlock,
+    Tokenizer,
+    kept_tokenizer,
+    make_tokenizer,
+)
 from pianogen.tokenizers.lists import token_block_of
 
 # pyright: reportArgumentType=false
@@ -137,7 +144,7 @@ def _decode_shard(task: _DecodeTask) -> dict[str, str]:
     Returns:
         The name of each sequence there, and the performance that it was made of.
     """
-    coder, key = make_tokenizer(task.tokenizer), task.shard.key
+    coder, key = kept_tokenizer(task.tokenizer), task.shard.key
     source: dict[str, str] = {}
     seen: set[tuple] = set()
     tables, row = [_tables_of(task.shard.split, [], music_block([]))], 0

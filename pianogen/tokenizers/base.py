@@ -14,6 +14,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -335,6 +336,16 @@ def make_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
         return maker(**options)
     except TypeError as error:
         raise SettingsError(f"tokenizer {name}: {error}") from None
+
+
+def kept_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
+    """The same, made once for all tasks of a process: to make one that learned thousands of tokens takes a while."""
+    return _made(json.dumps(settings, sort_keys=True))
+
+
+@lru_cache(maxsize=64)
+def _made(settings: str) -> Tokenizer:
+    return make_tokenizer(json.loads(settings))
 
 
 def save_tokenizer(tokenizer: Tokenizer, path: Path) -> None:
