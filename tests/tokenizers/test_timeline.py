@@ -87,6 +87,7 @@ def test_ids_mean_what_miditok_makes_of_them(scheme, options, music, data):
     assert [back.ticks_per_quarter] == expected["quarter"]
     if len(back):  # MidiTok leaves out the pedal of a part without notes
         presses = np.array(expected["presses"], np.int32).reshape(-1, 2)
+        presses = presses[presses[:, 0] < presses[:, 1]]  # ids in disorder lift it where it goes down: no press here
         assert np.array_equal(back.press_tick, united(presses) if coder.reads_parts else presses)
     tempos = [(tick, round(usec, -1)) for tick, usec in back.tempos.tolist()]
     assert tempos in (expected["tempos"], expected["tempos"][1:])  # it says the tempo and metre that are assumed
