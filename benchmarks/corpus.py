@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,15 @@ def accepted_files(folder: Path) -> tuple[list[Path], int]:
         else:
             found.append(path)
     return found, rejected
+
+
+def folder_to_read(named: Path | None, benchmark: str, what: str = "MIDI files") -> Path:
+    """The folder that was named, or the real files'; where it is not there, an end: with an error if it was named."""
+    folder = named or DEFAULT
+    if not folder.is_dir():
+        print(f"{folder}: no such folder. Name one with {what}: python -m benchmarks.{benchmark} FOLDER")
+        sys.exit(1 if named else 0)
+    return folder
 
 
 def load() -> str:

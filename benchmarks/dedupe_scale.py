@@ -19,7 +19,6 @@ index with its default weights, at threshold 0.5 and at 0.1. Recall and precisio
 import argparse
 import importlib.metadata
 import shutil
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -27,7 +26,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.corpus import DEFAULT, accepted_files, load
+from benchmarks.corpus import accepted_files, folder_to_read, load
 from benchmarks.pieces import is_copy, lay, performance_id, write_sources
 from benchmarks.scale import watched
 from pianogen.dedupe.candidates import find_duplicate_pairs
@@ -78,10 +77,7 @@ def main() -> None:
     parser.add_argument("--pieces", type=int, default=LAKH_FILES)
     parser.add_argument("--sketch", type=int, default=4000, help="pieces that datasketch is given (0: none)")
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.dedupe_scale FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "dedupe_scale")
     settings = replace(load_settings(), workers=2)
     print(
         f"load before: {load()}",

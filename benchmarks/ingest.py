@@ -34,7 +34,7 @@ import muspy
 import pretty_midi
 import symusic
 
-from benchmarks.corpus import DEFAULT, accepted_files, core_seconds, load
+from benchmarks.corpus import accepted_files, core_seconds, folder_to_read, load
 from pianogen.catalogue import Dataset
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
@@ -139,10 +139,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="MIDI files (default: ../shared/data)")
     parser.add_argument("--every", type=int, default=1, help="the slow readers read one file in this many")
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.ingest FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "ingest")
     names = ("symusic", "mido", "miditoolkit", "pretty_midi", "muspy", "pyarrow", "numba")
     print(f"Python {platform.python_version()},", ", ".join(f"{n} {importlib.metadata.version(n)}" for n in names))
     originals, num_rejected = accepted_files(folder)

@@ -16,7 +16,6 @@ and with GiantMIDI's pairs: transcribed from audio, or sequenced.
 
 import argparse
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.corpus import DEFAULT
+from benchmarks.corpus import folder_to_read
 from pianogen.catalogue import STARTER, Dataset, find_dataset
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
@@ -161,10 +160,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="with maestro, asap, … (default: ../shared/data)")
     parser.add_argument("--every", type=int, default=4, help="one of music21's chorales in so many")
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with maestro, asap, …: python -m benchmarks.keys_and_grids FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "keys_and_grids", what="maestro, asap, …")
     settings = replace(load_settings(), workers=2)
     with tempfile.TemporaryDirectory(prefix="benchmark-keys-") as name:
         lake = Lake(Path(name))

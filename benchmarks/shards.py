@@ -20,7 +20,6 @@ Growth is the slope of a line through the logarithms of notes and seconds.
 
 import argparse
 import itertools
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +30,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.corpus import DEFAULT, core_seconds, load
+from benchmarks.corpus import core_seconds, folder_to_read, load
 from benchmarks.scale import watched
 from benchmarks.statistics_scale import BASE, Corpus, performance_id_of
 from pianogen.augment import AugmentConfig
@@ -114,13 +113,13 @@ def print_loaders(lake: Lake, folder: Path, scratch: Path, *, peers: bool) -> No
         config = ExampleConfig(view=view, context_length=CONTEXT, shuffle=shuffle)
         source = Examples(sequences, config, ShardSet(lake, "remi").tokenizer)
         name = f"pianogen, {view}, {'shuffled' if shuffle else 'in sequence'}"
-        found[name] = rate(Loader(source, ROWS), lambda batch: int((batch.pieces > 0).sum()))
+        found[name] = rate(Loader(source, ROWS), lambda batch: int((batch.sequence > 0).sum()))
     augment = AugmentConfig(semitones=(-2, -1, 0, 1, 2), while_loading=True)
     drawn = Examples(
         sequences, ExampleConfig(context_length=CONTEXT, augment=augment), ShardSet(lake, "remi").tokenizer
     )
     found["pianogen, chunks, shuffled, transposed while loading"] = rate(
-        Loader(drawn, ROWS), lambda batch: int((batch.pieces > 0).sum())
+        Loader(drawn, ROWS), lambda batch: int((batch.sequence > 0).sum())
     )
     found["memmap, in sequence"], found["memmap, shuffled"] = (
         rate(memmap_rows(sequences, scratch / "bare.bin", shuffle=shuffle), lambda batch: batch[0].size)
@@ -243,10 +242,7 @@ def main() -> None:
     parser.add_argument("--notes", type=int, default=0, help="shards of so many notes instead")
     parser.add_argument("--peers", action="store_true", help="also the loaders of others")
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.shards FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "shards")
     print(f"load before: {load()}\n")
     settings = replace(load_settings(), workers=2)
     with tempfile.TemporaryDirectory() as name:

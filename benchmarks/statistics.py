@@ -11,7 +11,6 @@ before. What is read before has warmed the page cache.
 """
 
 import argparse
-import sys
 import tempfile
 import time
 import warnings
@@ -22,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.corpus import DEFAULT, accepted_files, core_seconds, load
+from benchmarks.corpus import accepted_files, core_seconds, folder_to_read, load
 from pianogen.catalogue import Dataset
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
@@ -145,10 +144,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="MIDI files (default: ../shared/data)")
     parser.add_argument("--every", type=int, default=10, help="MusPy's metrics of one file in this many")
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.statistics FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "statistics")
     print(f"load before: {load()}\n")
     print_peers(folder, args.every)
     print(f"\nload after: {load()}")

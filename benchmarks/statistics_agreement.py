@@ -20,7 +20,6 @@ import argparse
 import io
 import math
 import multiprocessing
-import sys
 import tempfile
 import time
 import warnings
@@ -37,7 +36,7 @@ import numpy as np
 import pretty_midi
 
 from benchmarks import agreement
-from benchmarks.corpus import DEFAULT
+from benchmarks.corpus import folder_to_read
 from pianogen.catalogue import Dataset
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
@@ -359,10 +358,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=1, help="one file in so many")
     parser.add_argument("--processes", type=int, default=2)
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.statistics_agreement FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "statistics_agreement")
     start = time.perf_counter()
     ours = statistics_of(folder, args.every)
     print(f"{len(ours):,} MIDI files that pianogen accepts; {muspy.__name__} {muspy.__version__}", end=", ")

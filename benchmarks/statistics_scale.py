@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from benchmarks.corpus import DEFAULT, core_seconds, load
+from benchmarks.corpus import core_seconds, folder_to_read, load
 from benchmarks.scale import watched
 from pianogen import ingest, parallel, reading
 from pianogen.catalogue import Dataset
@@ -321,10 +321,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, nargs="?", help="MIDI files (default: ../shared/data)")
     parser.add_argument("--notes", type=int, default=200_000_000, help="of the largest corpus")
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.statistics_scale FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "statistics_scale")
     print(f"load before: {load()}")
     print_scale(folder, args.notes)
     print(f"\nload after: {load()}")

@@ -3,15 +3,15 @@
     python -m benchmarks.subwords                 the files in ../shared/data
     python -m benchmarks.subwords FOLDER          the MIDI files below FOLDER
     python -m benchmarks.subwords --every 1       the peers on every file, not on one in ten
+    python -m benchmarks.subwords --split none    words are performances, not bars
 
-One file in twelve is learned from, the others are encoded, with one core: the best of three. Words are bars. The
-peers get the same ids as text, made beforehand, and train on the same files: the library `tokenizers`, by itself and
-with the vocabulary that was learned here, and MidiTok's `train` and `encode_token_ids` of sequences of ids.
+One file in twelve is learned from, the others are encoded, with one core: the best of three. The peers get the same
+ids as text, made beforehand, and train on the same files: the library `tokenizers`, by itself and with the vocabulary
+that was learned here, and MidiTok's `train` and `encode_token_ids` of sequences of ids, which cuts bars by itself.
 """
 
 import argparse
 import os
-import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.corpus import DEFAULT, load
+from benchmarks.corpus import folder_to_read, load
 from benchmarks.tokenizers import best_of_three, read_files
 from pianogen.midi.blocks import MusicBlock, music_block
 from pianogen.tokenizers.base import TokenBlock, make_tokenizer, token_block
@@ -33,8 +33,8 @@ FIRST_CHARACTER = 0xE000
 """That stands for id 0, of Unicode's private use."""
 
 
-def words_of(ids: np.ndarray, bar: int) -> list[str]:
-    """The bars of one performance as text, a character for each id."""
+def words_of(ids: np.ndarray, bar: int | None) -> list[str]:
+    """The bars of one performance, or all of it, as text, a character for each id."""
     begins = np.flatnonzero(ids == bar)
     edges = [0, *begins[begins > 0].tolist(), len(ids)]
     text = (ids.astype("<u4") + FIRST_CHARACTER).tobytes().decode("utf-32-le")
@@ -85,11 +85,11 @@ def miditok_of(base_vocab: tuple[str, ...]) -> Any:
     return remi
 
 
-def print_table(train: MusicBlock, other: MusicBlock, every: int) -> None:
+def print_table(train: MusicBlock, other: MusicBlock, every: int, split: str) -> None:
     from miditok.classes import TokSequence
 
     base = make_tokenizer({"name": "remi"})
-    bar, num_base = base.vocab.index("Bar_None"), len(base.vocab)
+    bar, num_base = base.vocab.index("Bar_None") if split == "bar" else None, len(base.vocab)
     given, tokens = base.encode_block(train), base.encode_block(other)
     words_of_train = [words_of(one, bar) for one in given]
     num_notes, num_learned = len(other.pitch), len(train.pitch)
@@ -104,8 +104,10 @@ def print_table(train: MusicBlock, other: MusicBlock, every: int) -> None:
     )
     rows = []
     for model in ("bpe", "unigram"):
-        learn(base, some, model=model, vocab_size=num_base + 50)  # compiles
-        learning, coder = seconds_of(lambda model=model: learn(base, given, model=model, vocab_size=VOCAB_SIZE))
+        learn(base, some, model=model, vocab_size=num_base + 50, split=split)  # compiles
+        learning, coder = seconds_of(
+            lambda model=model: learn(base, given, model=model, vocab_size=VOCAB_SIZE, split=split)
+        )
         short = coder.shorten(tokens)
         whole = num_notes / best_of_three(lambda coder=coder: coder.encode_block(other))
         alone = num_notes / best_of_three(lambda coder=coder: coder.shorten(tokens))
@@ -160,17 +162,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", help="MIDI files (default: ../shared/data)")
     parser.add_argument("--every", type=int, default=10, help="the peers encode one file in this many")
+    parser.add_argument("--split", choices=("bar", "none"), default="bar", help="words are bars, or performances")
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.subwords FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "subwords")
     print(f"load before: {load()}\n")
     music = read_files(folder)
     np.random.default_rng(6).shuffle(music)  # pyright: ignore[reportArgumentType]
-    print_table(
-        music_block(music[::LEARNED]), music_block([one for k, one in enumerate(music) if k % LEARNED]), args.every
-    )
+    other = music_block([one for k, one in enumerate(music) if k % LEARNED])
+    print_table(music_block(music[::LEARNED]), other, args.every, args.split)
     print(f"\nload after: {load()}")
 
 

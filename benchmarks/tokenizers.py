@@ -11,7 +11,6 @@ of chords are told, they are encoded one by one.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.corpus import DEFAULT, accepted_files, load
+from benchmarks.corpus import accepted_files, folder_to_read, load
 from pianogen.augment import AugmentConfig
 from pianogen.errors import PianogenError
 from pianogen.midi.blocks import MusicBlock, music_block
@@ -47,6 +46,7 @@ OURS: dict[str, dict[str, Any]] = {
     "jsb": {"name": "jsb"},
     "continuous": {"name": "continuous"},
     "performance": {"name": "performance"},
+    "note_chord": {"name": "note_chord", "vocab": "all"},
 }
 
 
@@ -132,10 +132,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10, help="MidiTok on one file in this many")
     parser.add_argument("--only", nargs="+", metavar="ROW", help="rows of the table (default: all)")
     args = parser.parse_args()
-    folder = args.folder or DEFAULT
-    if not folder.is_dir():
-        print(f"{folder}: no such folder. Name one with MIDI files: python -m benchmarks.tokenizers FOLDER")
-        sys.exit(1 if args.folder else 0)
+    folder = folder_to_read(args.folder, "tokenizers")
     print(f"load before: {load()}\n")
     music = read_files(folder)
     np.random.default_rng(6).shuffle(music)  # pyright: ignore[reportArgumentType]

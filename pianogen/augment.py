@@ -42,7 +42,8 @@ class AugmentConfig:
     """How each training performance is multiplied.
 
     Raises:
-        SettingsError: the original is not among the copies, a value stands twice, or lies out of its range.
+        SettingsError: the original is not among the copies, a value stands twice, is of another kind than it has to
+            be, or lies out of its range.
     """
 
     semitones: tuple[int, ...] = (-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6)
@@ -66,6 +67,11 @@ class AugmentConfig:
         """Refuse settings that would lose the original or repeat a copy."""
         for name, original in _ORIGINALS.items():
             values = getattr(self, name)
+            if not isinstance(values, (tuple, list)):
+                raise SettingsError(f"augmentation.{name} must be a list, found {values!r}")
+            kinds, words = _KINDS[type(original)]
+            if wrong := [value for value in values if type(value) not in kinds]:
+                raise SettingsError(f"augmentation.{name} must be {words}, found {wrong[0]!r}")
             if original not in values or len(set(values)) != len(values):
                 raise SettingsError(f"augmentation.{name} must be distinct and hold {original}, found {list(values)}")
         for name, low, high in _RANGES:
@@ -73,8 +79,10 @@ class AugmentConfig:
                 raise SettingsError(f"augmentation.{name} must lie in {low} to {high}, found {wrong[0]}")
         if wrong := [name for name in self.pedals if name not in PEDALS]:
             raise SettingsError(f"augmentation.pedals are {', '.join(PEDALS)}, found {wrong[0]!r}")
-        if self.copies < 0:
-            raise SettingsError(f"augmentation.copies must be 0 (all) or more, found {self.copies}")
+        if type(self.copies) is not int or self.copies < 0:
+            raise SettingsError(f"augmentation.copies must be a whole number, 0 (all) or more, found {self.copies!r}")
+        if type(self.seed) is not int or self.seed < 0:
+            raise SettingsError(f"augmentation.seed must be a whole number, 0 or more, found {self.seed!r}")
 
     @cached_property
     def variations(self) -> tuple[Variation, ...]:
@@ -89,6 +97,13 @@ class AugmentConfig:
         )
         return tuple(Variation(semitones, *other) for other in others for semitones in moves)
 
+    @property
+    def most_copies(self) -> int:
+        """Sequences that shards have of a performance at most."""
+        if self.while_loading:
+            return 1
+        return min(self.copies or len(self.variations), len(self.variations))
+
 
 _ORIGINALS = {
     "semitones": 0,
@@ -100,6 +115,8 @@ _ORIGINALS = {
     "pedals": "kept",
 }
 """What of each setting is the original; in the order of `Variation`, but for the octaves."""
+_KINDS = {int: ((int,), "whole numbers"), float: ((int, float), "numbers"), str: ((str,), "words")}
+"""What values may be, by the type of the original; bool is not among them."""
 _RANGES = (
     ("semitones", -127, 127),
     ("octaves", -10, 10),

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from pianogen.augment import Variation
-from pianogen.midi.columns import NoteColumns
+from pianogen.midi.columns import NoteColumns, united
 from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER
 from pianogen.statistics.counted_notes import GRIDS
 from pianogen.statistics.measures import ON_GRID
@@ -72,7 +72,8 @@ def _stretched(notes: NoteColumns, ratio: float) -> NoteColumns:
         onset_tick=onset,
         # Ends are moved, not lengths, so that what followed without a gap still does.
         duration_tick=moved(notes.onset_tick.astype(np.int64) + notes.duration_tick) - onset,
-        press_tick=moved(notes.press_tick),
+        # Short presses may end up with no length, and neighbours at one tick.
+        press_tick=united(moved(notes.press_tick)),
         tempos=of_column(notes.tempos),
         metres=of_column(notes.metres),
     )

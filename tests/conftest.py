@@ -9,8 +9,9 @@ from hypothesis import settings
 
 from pianogen.lake import Lake
 
-# An example may be the first to load compiled code; and speed is shown in benchmarks, not here.
-settings.register_profile("unhurried", deadline=None)
+# An example may be the first to load compiled code; and speed is shown in benchmarks, not here. With twice as many
+# examples the whole suite takes more than ten minutes.
+settings.register_profile("unhurried", deadline=None, max_examples=50)
 settings.load_profile("unhurried")
 
 PROJECT = Path(__file__).resolve().parents[1]

@@ -11,7 +11,7 @@ from pianogen.shards import Sequences
 def sequences_of(
     tokens: Sequence[np.ndarray], ids: Sequence[str] | None = None, num_notes: Sequence[int] | None = None
 ) -> Sequences:
-    """One part with these sequences, as the originals of as many performances."""
+    """One batch with these sequences, as the originals of as many performances."""
     num, ends = len(tokens), np.cumsum([len(one) for one in tokens], dtype=np.int64)
     facts = {
         "performance_id": pa.array(ids or [f"{i:02x}" for i in range(num)]),
@@ -21,7 +21,7 @@ def sequences_of(
     return Sequences(
         facts=pa.table(facts),
         values=(np.concatenate(tokens),),
-        part=np.zeros(num, np.int32),
+        batch=np.zeros(num, np.int32),
         start=ends - [len(one) for one in tokens],
         end=ends,
     )

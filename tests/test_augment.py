@@ -85,7 +85,17 @@ def test_transpositions_without_the_original_or_twice_the_same_are_refused(semit
         ({"velocity_scales": (1.0, 0.0)}, "augmentation.velocity_scales must lie in 0.1 to 10.0, found 0.0"),
         ({"jitters_ms": (0.0, -1.0)}, "augmentation.jitters_ms must lie in 0.0 to 1000.0, found -1.0"),
         ({"pedals": ("kept", "off")}, "augmentation.pedals are kept, removed, sounded, found 'off'"),
-        ({"copies": -1}, r"augmentation.copies must be 0 \(all\) or more, found -1"),
+        ({"copies": -1}, r"augmentation.copies must be a whole number, 0 \(all\) or more, found -1"),
+        ({"copies": 1.5}, r"augmentation.copies must be a whole number, 0 \(all\) or more, found 1.5"),
+        ({"copies": True}, r"augmentation.copies must be a whole number, 0 \(all\) or more, found True"),
+        ({"semitones": 5}, "augmentation.semitones must be a list, found 5"),
+        ({"semitones": (0, 0.5)}, "augmentation.semitones must be whole numbers, found 0.5"),
+        ({"semitones": (0, True)}, "augmentation.semitones must be whole numbers, found True"),
+        ({"octaves": (0, "1")}, "augmentation.octaves must be whole numbers, found '1'"),
+        ({"velocity_shifts": (0, 0.5)}, "augmentation.velocity_shifts must be whole numbers, found 0.5"),
+        ({"stretches": (1.0, True)}, "augmentation.stretches must be numbers, found True"),
+        ({"pedals": "kept"}, "augmentation.pedals must be a list, found 'kept'"),
+        ({"pedals": ("kept", [])}, r"augmentation.pedals must be words, found \[\]"),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(settings, message):

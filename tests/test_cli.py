@@ -202,8 +202,11 @@ def test_the_whole_way_by_hand(tmp_path):
     assert pianogen("sql", "select count(*) as n from files", "--format", "csv", project=project) == (0, "n\n30\n")
     code, said = pianogen("dedupe", project=project)
     assert "gate: passed, certificate" in said
+    count = ("sql", "select count(*) > 0 as n from sequences", "--format", "csv")
+    assert pianogen(*count, project=project) == (0, "n\nFalse\n")
     code, said = pianogen("tokenize", "tiny", project=project)
     assert "train: " in said
+    assert pianogen(*count, project=project) == (0, "n\nTrue\n")
     code, said = pianogen("train", "tiny", project=project)
     assert "nats per validation token" in said
     code, said = pianogen("evaluate", "tiny", project=project)

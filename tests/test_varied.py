@@ -49,6 +49,13 @@ def test_coarse_ticks_are_made_finer_before_they_are_stretched():
     assert seconds(stretched) == pytest.approx(seconds(music) * 1.1, abs=0.0006)
 
 
+def test_presses_that_stretching_leaves_no_length_are_gone_and_those_that_then_touch_are_one():
+    music = replace(PLAYED, press_tick=np.array([[100, 101], [400, 800], [801, 1200], [2000, 2400]], np.int32))
+    pressed = copy(music, stretch=0.25).press_tick
+    assert pressed.tolist() == [[100, 300], [500, 600]]
+    assert pressed.dtype == np.int32
+
+
 def test_whether_music_keeps_to_its_beat():
     grid = np.arange(0, 4800, 160)
     assert keeps_to_beat(grid, 480)

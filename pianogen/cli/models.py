@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pianogen.cli.rows import Format, print_rows
-from pianogen.cli.shared import Config, Experiment, app, err, experiment_path, progress_bar, published
+from pianogen.cli.shared import Config, Experiment, app, err, experiment_path, progress_bar, publish, published
 from pianogen.settings import load_settings
 
 
@@ -33,10 +33,10 @@ def tokenize(
         )
         for split, num in plan.num_performances.items():
             typer.echo(f"{split}: {num:,} performances")
-        copies = 1 if loaded.augmentation.while_loading else len(loaded.augmentation.variations)
+        most = loaded.augmentation.most_copies
         learns = "" if plan.is_learned else ", once its vocabulary was learned from train"
         typer.echo(
-            f"{plan.num_shards} shards of {loaded.tokenizer['name']}, train in up to {copies} copies{learns}; "
+            f"{plan.num_shards} shards of {loaded.tokenizer['name']}, train in up to {most} copies{learns}; "
             f"{plan.num_there} are there"
         )
         return
@@ -55,6 +55,7 @@ def tokenize(
             f"{split}: {counts['num_performances']} performances, {counts['num_sequences']} sequences, "
             f"{counts['num_tokens']:,} tokens"
         )
+    publish(settings)
     typer.echo(f"version {manifest.version}, certificate {manifest.info['certificate']}")
 
 

@@ -9,8 +9,9 @@ does not. Compiled.
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from pianogen.compiled import njit
 
 LONG_STRETCH_SEC = 120.0
 SHORT_STRETCH_SEC = 15.0
@@ -25,9 +26,6 @@ MIRRORED = 255
 CHROMA = 510
 """Place of the vote for no transposition but octaves; 11 more follow."""
 NUM_CHANGES = 522
-
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 
 Columns = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]

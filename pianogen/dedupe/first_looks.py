@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
 from pianogen import parallel
+from pianogen.compiled import njit
 from pianogen.dedupe.alignment import FIGURES, NUM_FIGURES, align_pairs
 from pianogen.dedupe.corpus import Corpus, columns_of, first_of, load_array
 from pianogen.dedupe.postings import (
@@ -26,9 +26,6 @@ from pianogen.dedupe.postings import (
 from pianogen.dedupe.relations import RelationConfig, needs_notes
 from pianogen.dedupe.shingle import CHROMA
 from pianogen.settings import Settings
-
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 THRESHOLDS = Thresholds(min_shared=2, min_share=0.015, few=12, rather_few=40, min_chroma=3, min_chroma_share=0.05)
 

@@ -1,8 +1,8 @@
 """Notes of two performances laid on each other along a chain of anchors. Compiled."""
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.dedupe.alignment import Alignment
 
 MATCH_SEC = 0.15
@@ -18,9 +18,6 @@ PLATEAU_SEC = 0.05
 """How far anchors lie from the plateau of drift that they belong to."""
 MIN_PLATEAU = 3
 """Anchors of a plateau, and that speak for another one before it is changed for that."""
-
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 
 def share_of_matched_notes(

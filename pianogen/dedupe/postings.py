@@ -6,14 +6,15 @@ performance, whatever the music: a shingle of more performances (cadences, scale
 the first alone, which still finds a thousand copies of one piece.
 """
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-njit = numba.njit(cache=True, error_model="numpy", nogil=True)
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
+from pianogen import compiled
+
+njit = functools.partial(compiled.njit, nogil=True)
 
 _LAST = np.uint32(1 << 31)
 """Marks the end of a run among numbers of performances."""

@@ -21,8 +21,9 @@ distances using FracMinHash" (2023), on windows of pitches in place of k-mers; s
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
+
+from pianogen.compiled import njit
 
 WINDOW = 10
 CHROMA_WINDOW, LONG_CHROMA_WINDOW = 16, 24
@@ -41,9 +42,6 @@ CHORD_SEC = 0.05
 """Notes that begin so near each other are played together."""
 
 WINDOWS, TOP, CHROMA = 0, 1, 2
-
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 
 class Shingles(NamedTuple):

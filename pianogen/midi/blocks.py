@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from pianogen.midi.columns import PARTS, NoteColumns, no_programs, no_tracks, united
 from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER, SEC_STEPS, tempo_map
+from pianogen.ordering import order_of
 from pianogen.owners import Owners
 
 READS = {
@@ -222,8 +223,8 @@ def read_music(tables: Mapping[str, pa.Table]) -> MusicBlock:
     names = [name for name in READS_PARTS["notes"][2:] if name not in PARTS or name in notes.column_names]
     column = {name: notes[name].to_numpy()[is_note] for name in names}
     # The lake's notes come by onset and pitch; those of one pitch struck twice at once by duration, too.
-    order = np.lexsort((column["duration_tick"], column["pitch"], column["onset_tick"], owners))
-    if np.any(order[1:] < order[:-1]):
+    order = order_of(owners, column["onset_tick"], column["pitch"], column["duration_tick"])
+    if order is not None:
         column = {name: values[order] for name, values in column.items()}
     tempos, tempo_edges = _table(owner, tables["tempos"], "tick", "tempo_qpm")
     tempos[:, 1] = np.rint(60e6 / tempos[:, 1])

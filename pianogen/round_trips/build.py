@@ -21,7 +21,7 @@ from pianogen.round_trips.measures import measure_round_trip
 from pianogen.round_trips.tokenizers import measured_tokenizers
 from pianogen.settings import Settings
 from pianogen.shards.learning import learned_settings
-from pianogen.shards.members import split_members
+from pianogen.shards.members import split_members, training_music
 from pianogen.tokenizers.base import Tokenizer, kept_tokenizer, make_tokenizer
 
 STAGE = Stage(
@@ -30,6 +30,7 @@ STAGE = Stage(
         *(f"pianogen.round_trips.{name}" for name in ("build", "matching", "measures")),
         *(f"pianogen.midi.{name}" for name in ("blocks", "columns", "time")),
         "pianogen.owners",
+        "pianogen.ordering",
     ),
     packages=("numba", "numpy", "pyarrow"),
     tables=("round_trips",),
@@ -61,7 +62,7 @@ def measure_round_trips(
     """
     wanted = measured_tokenizers(settings) if tokenizers is None else tokenizers
     lake.require("splits")
-    train = [(one.ingest_block, one.performance_ids) for one in split_members(lake) if one.split == "train"]
+    train = training_music(split_members(lake))
     learned = {name: learned_settings(lake, dict(options), train, NONE) for name, options in wanted.items()}
     coders = {name: make_tokenizer(options) for name, options in learned.items()}
     blocks = [block for manifest in lake.manifests("ingest") for block in manifest.blocks]

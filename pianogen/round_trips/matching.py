@@ -20,15 +20,13 @@ rounded to 0.1 ms, but a millionth of a second is granted, to which the lake rou
 is used to average pieces; errors of onset, duration and velocity it does not have.
 """
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.midi.time import SEC_STEPS
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 TOLERANCE_SEC = 0.05
 _REACH_SEC = TOLERANCE_SEC + 1 / SEC_STEPS

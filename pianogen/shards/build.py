@@ -1,6 +1,5 @@
 """Builds the shards of an experiment: one for each split of each ingest block."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from pianogen.shards.files import (
     MAX_TOKENS,
     SPLITS,
     STAGE,
+    file_hash,
     read_block_music,
     read_facts,
     read_shard,
@@ -31,10 +31,10 @@ from pianogen.shards.files import (
 )
 from pianogen.shards.gate import JudgedShard, leaks_in_shards
 from pianogen.shards.learning import known_settings, learned_settings
-from pianogen.shards.members import Member, split_members
-from pianogen.shards.rows import Rows, augmented_rows
+from pianogen.shards.members import Member, split_members, training_music
+from pianogen.shards.rows import Rows, augmented_rows, require_told
 from pianogen.splits import policy_of
-from pianogen.tokenizers.base import Tokenizer, kept_tokenizer, make_tokenizer
+from pianogen.tokenizers.base import Tokenizer, kept_tokenizer
 from pianogen.tokenizers.lists import as_lists
 
 
@@ -77,14 +77,12 @@ def build_shards(
 
     Raises:
         ContaminationError: the split did not pass the gate, or leaves a performance out.
-        SettingsError: a dataset is not in the lake.
-        ShardError: a split holds no music.
+        SettingsError: a dataset is not in the lake, or `augment` asks for copies that the tokenizer cannot draw.
+        ShardError: a split, or a dataset that was named, holds no music.
     """
-    there = _datasets_there(lake, datasets)
     certificate = contamination.require_clean(lake)
-    members = split_members(lake, datasets)
-    train = [(member.ingest_block, member.performance_ids) for member in members if member.split == "train"]
-    tokenizer = learned_settings(lake, tokenizer, train, augment)
+    members = _members(lake, tokenizer, augment, datasets)
+    tokenizer = learned_settings(lake, tokenizer, training_music(members), augment)
     tasks = _tasks(tokenizer, augment, members)
     _write(lake, settings, tokenizer, tasks, progress)
     shards = [{"shard": number, **_facts(lake, task)} for number, task in enumerate(tasks)]
@@ -92,14 +90,12 @@ def build_shards(
         split: {name: sum(shard[name] for shard in shards if shard["split"] == split) for name in COUNTS}
         for split in SPLITS
     }
-    if missing := [split for split in SPLITS if not counts[split]["num_performances"]]:
-        wanted = ", ".join(datasets) if datasets else "all datasets"
-        raise ShardError(f"no music in {', '.join(missing)} of {wanted}; add performances, or name more datasets")
     shard_certificate = _pass_gate(lake, settings, tasks, tokenizer, certificate, progress)
-    coder = make_tokenizer(tokenizer)
+    coder = kept_tokenizer(tokenizer)
+    versions = {m.partition: m.info["dataset_version"] for m in _ingested(lake, datasets)}
     info = {
-        "datasets": sorted(there if datasets is None else set(datasets)),
-        "dataset_versions": _dataset_versions(lake, datasets),
+        "datasets": sorted(versions),
+        "dataset_versions": versions,
         **recorded_licences(lake, datasets),
         "split_version": lake.require("splits").version,
         "split_certificate": certificate,
@@ -129,24 +125,43 @@ def plan_shards(
     lake: Lake, *, tokenizer: Mapping[str, Any], augment: AugmentConfig, datasets: Sequence[str] | None = None
 ) -> ShardPlan:
     """What `build_shards` would do with these arguments, which it would refuse for the same reasons."""
-    _datasets_there(lake, datasets)
     contamination.require_clean(lake)
-    members = split_members(lake, datasets)
-    train = [(member.ingest_block, member.performance_ids) for member in members if member.split == "train"]
-    learned = known_settings(lake, tokenizer, train, augment)
+    members = _members(lake, tokenizer, augment, datasets)
+    learned = known_settings(lake, tokenizer, training_music(members), augment)
     keys = [task.key for task in _tasks(learned or tokenizer, augment, members)]
     num = {split: sum(len(one.performance_ids) for one in members if one.split == split) for split in SPLITS}
     num_there = sum(lake.has_block(STAGE.name, key) for key in keys) if learned else 0
     return ShardPlan(num, len(keys), num_there, learned is not None)
 
 
-def _datasets_there(lake: Lake, datasets: Sequence[str] | None) -> list[str]:
-    there = [m.partition for m in lake.manifests("ingest")]
+def _ingested(lake: Lake, datasets: Sequence[str] | None) -> list[Manifest]:
+    """Manifests of the datasets that are taken.
+
+    Raises:
+        SettingsError: one of them is not there.
+    """
+    there = {m.partition: m for m in lake.manifests("ingest")}
     if absent := sorted(set(datasets or ()) - set(there)):
         raise SettingsError(
             f"dataset {absent[0]!r} is not in the lake, which has {', '.join(there) or 'none'}; ingest it"
         )
-    return there
+    return [m for name, m in there.items() if datasets is None or name in datasets]
+
+
+def _members(
+    lake: Lake, tokenizer: Mapping[str, Any], augment: AugmentConfig, datasets: Sequence[str] | None
+) -> list[Member]:
+    """What shards are made of; refused where they would not be what was asked for."""
+    _ingested(lake, datasets)
+    if augment.while_loading:
+        require_told(kept_tokenizer(tokenizer), augment)
+    members = split_members(lake, datasets)
+    if silent := sorted(set(datasets or ()) - {member.dataset for member in members}):
+        raise ShardError(f"dataset {silent[0]} has no performance in any split; leave it out, or add music to it")
+    if missing := [split for split in SPLITS if not any(member.split == split for member in members)]:
+        wanted = ", ".join(datasets) if datasets else "all datasets"
+        raise ShardError(f"no music in {', '.join(missing)} of {wanted}; add performances, or name more datasets")
+    return members
 
 
 def _as_json(augment: AugmentConfig) -> dict[str, Any]:
@@ -173,16 +188,8 @@ def _path_of(lake: Lake, task: _ShardTask) -> Path:
     return lake.block_path(STAGE.name, task.key) / FILE_NAME
 
 
-def _dataset_versions(lake: Lake, datasets: Sequence[str] | None) -> dict[str, str]:
-    return {
-        m.partition: m.info["dataset_version"]
-        for m in lake.manifests("ingest")
-        if datasets is None or m.partition in datasets
-    }
-
-
 def _tasks(tokenizer: Mapping, augment: AugmentConfig, members: Sequence[Member]) -> list[_ShardTask]:
-    version = make_tokenizer(tokenizer).version
+    version = kept_tokenizer(tokenizer).version
     tasks = []
     for member in members:
         is_varied = member.split == "train" and not augment.while_loading
@@ -239,7 +246,7 @@ def _write_shard(lake: Lake, coder: Tokenizer, task: _ShardTask, music: MusicBlo
                 counts["num_tokens"] += len(rows.tokens.values)
                 counts["num_notes"] += int(own_notes.sum())
                 counts["num_identical"] += rows.num_identical
-        facts = {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "num_bytes": path.stat().st_size, **counts}
+        facts = {"sha256": file_hash(path), "num_bytes": path.stat().st_size, **counts}
         (folder / FACTS_NAME).write_text(json.dumps(facts, indent=1), encoding="utf-8")
 
 
@@ -247,10 +254,10 @@ def _batch(rows: Rows, ids: Sequence[str], num_notes: np.ndarray, schema: pa.Sch
     num = len(rows.performance)
     base = rows.base
     same = {
-        "stretch": np.full(num, base.stretch, np.float32),
-        "velocity_scale": np.full(num, base.velocity_scale, np.float32),
+        "stretch": np.full(num, base.stretch),
+        "velocity_scale": np.full(num, base.velocity_scale),
         "velocity_shift": np.full(num, base.velocity_shift, np.int8),
-        "jitter_ms": np.full(num, base.jitter_ms, np.float32),
+        "jitter_ms": np.full(num, base.jitter_ms),
         "pedal": pa.array([base.pedal] * num, pa.string()),
     }
     columns = {

@@ -15,14 +15,14 @@ from pianogen.augment import ORIGINAL, AugmentConfig, Variation, copies_of, gene
 from pianogen.errors import ShardError
 from pianogen.lake import digest
 from pianogen.shards import views
-from pianogen.shards.rows import copy_tokens
+from pianogen.shards.rows import copy_tokens, require_told
 from pianogen.shards.sequences import Sequences
-from pianogen.tokenizers.base import PAD_ID, TokenBlock, Tokenizer, can_shift
+from pianogen.tokenizers.base import PAD_ID, TokenBlock, Tokenizer, can_transpose
 
 IGNORED = -100
 """Label of a position that is not counted in the loss."""
 PADDING = 0
-"""Piece of a position that holds nothing."""
+"""Sequence of a position that holds nothing."""
 
 
 class Batch(NamedTuple):
@@ -32,10 +32,10 @@ class Batch(NamedTuple):
     """What is read: int64, or the scheme's vectors."""
     labels: np.ndarray
     """What follows each: IGNORED where there is no id."""
-    pieces: np.ndarray
-    """1, 2, … for the pieces of a row, PADDING after them; int32. No position may see one of another piece."""
+    sequence: np.ndarray
+    """1, 2, … for the sequences of a row, PADDING after them; int32. No position may see one of another sequence."""
     positions: np.ndarray
-    """Places in the segment, from 0; int32."""
+    """Places in the span, from 0; int32."""
 
 
 class Source(Protocol):
@@ -50,45 +50,45 @@ class Source(Protocol):
         ...
 
     def row(self, k: int) -> list[np.ndarray]:
-        """Segments of the k-th example, each with its last target."""
+        """Spans of the k-th example, each with its last target."""
         ...
 
 
 def batch_of(source: Source, numbers: Sequence[int] | np.ndarray) -> Batch:
     """The examples of these numbers; positions as many as the context, or as the longest where there is none."""
     rows = [source.row(int(k)) for k in numbers]
-    longest = max((sum(len(segment) - 1 for segment in row) for row in rows), default=0)
+    longest = max((sum(len(span) - 1 for span in row) for row in rows), default=0)
     shape = (len(rows), source.context_length or longest)
-    width = next((segment.shape[1:] for row in rows for segment in row), ())
+    width = next((span.shape[1:] for row in rows for span in row), ())
     kind = np.float32 if width else np.int64
     input_ids = np.full((*shape, *width), PAD_ID, kind)
     labels = np.full((*shape, *width), 0 if width else IGNORED, kind)
-    pieces, positions = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    sequence, positions = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     for r, row in enumerate(rows):
         at = 0
-        for number, segment in enumerate(row, start=1):
-            end = at + len(segment) - 1
-            input_ids[r, at:end], labels[r, at:end] = segment[:-1], segment[1:]
-            pieces[r, at:end] = number
+        for number, span in enumerate(row, start=1):
+            end = at + len(span) - 1
+            input_ids[r, at:end], labels[r, at:end] = span[:-1], span[1:]
+            sequence[r, at:end] = number
             positions[r, at:end] = _COUNTED[: end - at] if end - at <= len(_COUNTED) else np.arange(end - at)
             at = end
-    return Batch(input_ids, labels, pieces, positions)
+    return Batch(input_ids, labels, sequence, positions)
 
 
 _COUNTED = np.arange(2**14, dtype=np.int32)
 
 
-def attention_mask(pieces: np.ndarray) -> np.ndarray:
-    """What each position may see: itself and what is before it in its piece; bool, shape (num_rows, T, T).
+def attention_mask(sequence: np.ndarray) -> np.ndarray:
+    """What each position may see: itself and what is before it in its sequence; bool, shape (num_rows, T, T).
 
     Padding sees itself alone, so that no row of a softmax is empty.
 
     Args:
-        pieces: of a batch, shape (num_rows, T).
+        sequence: of a batch, shape (num_rows, T).
     """
-    places = np.arange(pieces.shape[1])
-    is_same = (pieces[:, :, None] == pieces[:, None, :]) & (pieces[:, None, :] != PADDING)
-    return (is_same & (places[None, :, None] >= places[None, None, :])) | np.eye(pieces.shape[1], dtype=bool)
+    places = np.arange(sequence.shape[1])
+    is_same = (sequence[:, :, None] == sequence[:, None, :]) & (sequence[:, None, :] != PADDING)
+    return (is_same & (places[None, :, None] >= places[None, None, :])) | np.eye(sequence.shape[1], dtype=bool)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,16 +98,27 @@ class ExampleConfig:
     view: str = "chunks"
     """One of `views.VIEWS`."""
     context_length: int | None = None
-    """Positions of an example; only whole pieces need none."""
+    """Positions of an example; whole sequences have none."""
     shuffle: bool = True
     """Every epoch in an order of its own; without it in that of the shards."""
     seed: int = 0
     augment: AugmentConfig | None = None
     """Drawn anew for each sequence in each epoch."""
 
+    def __post_init__(self) -> None:
+        """Refuse what no examples can be made by."""
+        if self.view not in views.VIEWS:
+            raise ShardError(f"view must be one of {', '.join(views.VIEWS)}, found {self.view!r}")
+        if self.view == "sequences" and self.context_length is not None:
+            raise ShardError(f"the view sequences has no context_length, found {self.context_length}; take chunks")
+        if self.view != "sequences" and (self.context_length is None or self.context_length < 1):
+            raise ShardError(f"the view {self.view} needs a context_length of 1 or more: {self.context_length}")
+        if self.seed < 0:
+            raise ShardError(f"seed must be 0 or more, found {self.seed}")
+
 
 class Examples:
-    """Examples of some sequences.
+    """Examples of some sequences, but for those that have no token to predict.
 
     Args:
         sequences: of a split.
@@ -115,19 +126,18 @@ class Examples:
         coder: made the sequences; asked for bars, and for what augmentation makes of tokens.
 
     Raises:
-        ShardError: the view is not known, needs a context length, or needs a tokenizer.
+        ShardError: there is no token to predict, or the view needs a tokenizer, or one that tells bars.
+        SettingsError: the scheme does not tell what the augmentation changes.
     """
 
     def __init__(self, sequences: Sequences, config: ExampleConfig, coder: Tokenizer | None = None) -> None:
         self.sequences, self.config, self._coder = sequences, config, coder
         self.context_length = config.context_length
         lengths = sequences.lengths()
-        if config.view not in views.VIEWS:
-            raise ShardError(f"view must be one of {', '.join(views.VIEWS)}, found {config.view!r}")
-        if config.view != "pieces" and (config.context_length is None or config.context_length < 1):
-            raise ShardError(f"the view {config.view} needs a context_length of 1 or more: {config.context_length}")
         if (config.view == "bars" or config.augment) and coder is None:
             raise ShardError("bars and augmentation need the tokenizer of the sequences")
+        if config.augment:
+            require_told(self.coder, config.augment)
         self._packed = None
         if config.view == "packed":
             if config.augment and not self._keeps_lengths(config.augment):
@@ -136,24 +146,36 @@ class Examples:
                     "transpositions of a scheme that moves ids do; have the shards hold the copies, or take chunks"
                 )
             self._packed = views.Packed(lengths, self._context)
-            self._spans = views.whole_pieces(lengths)
+            self._spans = views.whole(lengths)
         elif config.view == "bars":
             self._spans = views.bar_chunks(sequences, self.coder, self._context)
         elif config.view == "chunks":
             self._spans = views.chunks(lengths, self._context)
         else:
-            self._spans = views.whole_pieces(lengths)
+            self._spans = views.whole(lengths)
         self.num_per_epoch = self._packed.num_rows if self._packed else len(self._spans.sequence)
         if not self.num_per_epoch:
             raise ShardError("no sequence has a token to predict")
         # Spans of one sequence stand together.
         self._first_span = np.searchsorted(self._spans.sequence, np.arange(len(lengths) + 1))
+        self._remember()
+
+    def _remember(self) -> None:
         # Examples are asked for in ascending order: one epoch at a time, and two where it changes.
         self._order = functools.lru_cache(maxsize=2)(self._draw_order)
         self._packing = functools.lru_cache(maxsize=2)(self._draw_packing)
         self._copy = functools.lru_cache(maxsize=8)(self._make_copy)
         self._variation = functools.lru_cache(maxsize=4096)(self._draw_variation)
         self._bounds = functools.lru_cache(maxsize=2**17)(self._find_bounds)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is remembered, which cannot be sent to another process."""
+        return {name: value for name, value in vars(self).items() if name not in _REMEMBERED}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """With nothing remembered."""
+        vars(self).update(state)
+        self._remember()
 
     @property
     def coder(self) -> Tokenizer:
@@ -177,12 +199,12 @@ class Examples:
         if self._packed:
             order, edges = self._packing(epoch)
             spans = self._packed.row(int(self._order(epoch)[place]), order, edges)
-            return [self._segment(epoch, int(i), int(s), int(e)) for i, s, e in zip(*spans, strict=True)]
+            return [self._span(epoch, int(i), int(s), int(e)) for i, s, e in zip(*spans, strict=True)]
         span = int(self._order(epoch)[place])
         i, start, end = (int(column[span]) for column in self._spans)
         if self.config.augment and not self._is_shifted(variation := self._variation(epoch, i)):
             return [self._span_of_copy(epoch, i, span, variation)]
-        return [self._segment(epoch, i, start, end)]
+        return [self._span(epoch, i, start, end)]
 
     @property
     def _context(self) -> int:
@@ -204,7 +226,7 @@ class Examples:
 
     # Copies that are drawn while loading
 
-    def _segment(self, epoch: int, i: int, start: int, end: int) -> np.ndarray:
+    def _span(self, epoch: int, i: int, start: int, end: int) -> np.ndarray:
         tokens = self.sequences[i][start:end]
         if self.config.augment and (semitones := self._variation(epoch, i).semitones):
             return self.coder.transpose(tokens, semitones)
@@ -214,9 +236,9 @@ class Examples:
         return all(self._is_shifted(one) for one in augment.variations)
 
     def _is_shifted(self, variation: Variation) -> bool:
-        """Whether the copy is made by moving ids."""
+        """Whether the copy is made by moving tokens."""
         is_moved = variation._replace(semitones=0) == ORIGINAL
-        return variation == ORIGINAL or (is_moved and can_shift(self.coder))
+        return variation == ORIGINAL or (is_moved and can_transpose(self.coder))
 
     def _draw_variation(self, epoch: int, i: int) -> Variation:
         augment = self.config.augment
@@ -238,21 +260,30 @@ class Examples:
         return copy_tokens(self.coder, self.sequences[i], variation, drawn)
 
     def _span_of_copy(self, epoch: int, i: int, span: int, variation: Variation) -> np.ndarray:
-        """The span of a copy that stands where this one does in the original: copies may have more tokens, or fewer."""
+        """The span of a copy that stands where this one does in the original.
+
+        A copy that has more of them is not shown whole in an epoch: each has the same chance.
+        """
         tokens = self._copy(epoch, i, variation)
-        if self.config.view == "pieces":
+        if self.config.view == "sequences":
             return tokens
         if self.config.view == "bars":
             starts, ends = views.bars_of(tokens, self.coder, self._context)
         else:
             _, starts, ends = views.chunks(np.array([len(tokens)]), self._context)
         first, end = self._first_span[i : i + 2]
-        at = int(span - first) * len(starts) // int(end - first)
+        drawn = np.random.default_rng([self.config.seed, epoch, i, 1]).integers(len(starts))
+        at = int((span - first) * len(starts) + drawn) // int(end - first)
         return tokens[starts[at] : ends[at]]
+
+
+_REMEMBERED = ("_order", "_packing", "_copy", "_variation", "_bounds")
 
 
 class Mixture:
     """Examples of several sources, by weights: each stretch of CYCLE examples holds as many of each as its weight says.
+
+    `num_per_epoch` is that of all sources together; each begins its own epochs anew when its examples have come.
 
     Args:
         sources: by name.
@@ -276,6 +307,15 @@ class Mixture:
         self.context_length = self.sources[0].context_length
         self.num_per_epoch = sum(source.num_per_epoch for source in self.sources)
         self._counts = self._shares()
+        self._turns = functools.lru_cache(maxsize=2)(self._draw_turns)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what is remembered, which cannot be sent to another process."""
+        return {name: value for name, value in vars(self).items() if name != "_turns"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """With nothing remembered."""
+        vars(self).update(state)
         self._turns = functools.lru_cache(maxsize=2)(self._draw_turns)
 
     @property
@@ -348,7 +388,8 @@ class Loader:
         return self
 
     def __next__(self) -> Batch:
-        """The next batch; the last one of all processes may be short."""
+        """The next batch. The last one of all processes may be short, and have no row where there are fewer rows left
+        than processes: let `num_examples` be a multiple of `batch_size * world_size` where that must not be."""
         numbers = self.numbers(self.consumed)
         if self.num_examples is not None and self.consumed >= self.num_examples:
             raise StopIteration
@@ -375,6 +416,8 @@ class Loader:
         Raises:
             ShardError: the state is of other examples.
         """
+        if not {"identity", "consumed"} <= set(state):
+            raise ShardError(f"no state of a loader, which has identity and consumed: found {sorted(state)}")
         if state["identity"] != self.source.identity:
             raise ShardError(
                 "this state of a loader is of other examples: shards, view, context length, seed, augmentation or "

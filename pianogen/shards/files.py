@@ -1,5 +1,6 @@
 """A shard on disk: its schema, its file, and how it is read."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ STAGE = Stage(
         "pianogen.augment",
         "pianogen.varied",
         "pianogen.midi.blocks",
+        "pianogen.ordering",
         "pianogen.midi.columns",
         "pianogen.tokenizers.base",
     ),
@@ -40,10 +42,10 @@ def sequence_schema(coder: Tokenizer) -> pa.Schema:
         [
             ("performance_id", pa.string()),
             ("semitones", pa.int8()),  # this and what follows up to the pedal: see `augment.Variation`
-            ("stretch", pa.float32()),
-            ("velocity_scale", pa.float32()),
+            ("stretch", pa.float64()),
+            ("velocity_scale", pa.float64()),
             ("velocity_shift", pa.int8()),
-            ("jitter_ms", pa.float32()),
+            ("jitter_ms", pa.float64()),
             ("pedal", pa.string()),
             ("num_notes", pa.int32()),  # in the source, not by the tokenizer
             ("token_ids", pa.list_(kind if coder.width == 1 else pa.list_(kind, coder.width))),
@@ -59,6 +61,15 @@ MAX_TOKENS = 2**31 - 1
 """Of one batch: Arrow's lists count their values with 32 bits."""
 
 
+BUILD_AGAIN = "delete its folder and build the shards again"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_shard(path: Path) -> pa.Table:
     """All rows, memory-mapped.
 
@@ -68,9 +79,7 @@ def read_shard(path: Path) -> pa.Table:
     try:
         return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
     except (OSError, pa.ArrowInvalid) as error:
-        raise ShardError(
-            f"{path}: not a readable shard ({error}); delete its folder and build the shards again"
-        ) from None
+        raise ShardError(f"{path}: not a readable shard ({error}); {BUILD_AGAIN}") from None
 
 
 def read_facts(path: Path) -> dict[str, Any]:
@@ -87,12 +96,9 @@ def read_facts(path: Path) -> dict[str, Any]:
         facts = json.loads(beside.read_text(encoding="utf-8"))
         wrong = None if facts["num_bytes"] == path.stat().st_size else f"{path.stat().st_size} bytes long"
     except (OSError, ValueError, KeyError) as error:
-        raise ShardError(f"{beside}: {error}; delete its folder and build the shards again") from None
+        raise ShardError(f"{beside}: {error}; {BUILD_AGAIN}") from None
     if wrong:
-        raise ShardError(
-            f"{path}: not a readable shard (it is {wrong}, and was {facts['num_bytes']}); delete its folder and build "
-            "the shards again"
-        )
+        raise ShardError(f"{path}: not a readable shard (it is {wrong}, and was {facts['num_bytes']}); {BUILD_AGAIN}")
     return facts
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-import numba
 import numpy as np
 import pyarrow as pa
 
 from pianogen import parallel
+from pianogen.compiled import njit
 from pianogen.dedupe.candidates import PairConfig, find_duplicate_pairs
 from pianogen.dedupe.fingerprint import fingerprint_dataset
 from pianogen.dedupe.first_looks import CandidateConfig
@@ -26,6 +26,7 @@ from pianogen.dedupe.groups import splitting_relations
 from pianogen.dedupe.relations import RelationConfig
 from pianogen.lake import Lake, Stage, digest
 from pianogen.midi.blocks import MusicBlock, music_block
+from pianogen.ordering import order_of
 from pianogen.reading import STAGE as INGEST
 from pianogen.settings import Settings, SplitPolicy
 from pianogen.shards.files import SPLITS, read_shard
@@ -36,14 +37,11 @@ from pianogen.tokenizers.base import (
     TokenBlock,
     Tokenizer,
     kept_tokenizer,
-    make_tokenizer,
 )
 from pianogen.tokenizers.lists import token_block_of
 
 # pyright: reportArgumentType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 CONFIG = PairConfig(
     candidates=CandidateConfig(across_datasets=True),
@@ -51,7 +49,7 @@ CONFIG = PairConfig(
 )
 STAGE = Stage(
     name="shard_contamination",
-    modules=("pianogen.shards.gate",),
+    modules=("pianogen.shards.gate", "pianogen.ordering"),
     packages=("miditok", "symusic", "pyarrow"),
     tables=("shard_contamination",),
 )
@@ -90,7 +88,7 @@ def leaks_in_shards(
         Rows of the lake's `shard_contamination`.
     """
     relations = sorted(splitting_relations(policy))
-    inputs = [[(shard.split, shard.key) for shard in shards], make_tokenizer(tokenizer).version]
+    inputs = [[(shard.split, shard.key) for shard in shards], kept_tokenizer(tokenizer).version]
     key = STAGE.key(inputs=inputs, settings=relations)
     if not lake.has_block(STAGE.name, key):
         with lake.scratch() as folder:
@@ -220,7 +218,8 @@ def _tables_of(split: str, ids: list[str], music: MusicBlock) -> dict[str, pa.Ta
     which = np.repeat(np.arange(len(ids), dtype=np.int32), lengths)
     seconds = np.repeat(SECONDS_PER_QUARTER / music.ticks_per_quarter, lengths)
     onset, duration = music.onset_tick * seconds, music.duration_tick * seconds
-    order = np.lexsort((duration, music.pitch, onset, which))
+    order = order_of(which, onset, music.pitch, duration)
+    order = slice(None) if order is None else order
     known = {
         "performance_id": pa.DictionaryArray.from_arrays(pa.array(which), pa.array(ids, pa.string())),
         "pitch": music.pitch[order],

@@ -12,7 +12,7 @@ from pianogen.lake import Lake, Stage
 from pianogen.midi.blocks import MusicBlock
 from pianogen.shards.files import read_block_music
 from pianogen.shards.rows import augmented_round
-from pianogen.tokenizers.base import LearnedTokenizer, make_tokenizer
+from pianogen.tokenizers.base import LearnedTokenizer, kept_tokenizer
 
 STAGE = Stage(
     name="vocabularies",
@@ -22,8 +22,9 @@ STAGE = Stage(
         "pianogen.augment",
         "pianogen.varied",
         "pianogen.midi.blocks",
+        "pianogen.ordering",
     ),
-    packages=("numba", "numpy", "tokenizers"),
+    packages=("numba", "numpy"),
     tables=(),
 )
 FILE_NAME = "tokenizer.json"
@@ -44,7 +45,7 @@ def learned_settings(
     known = known_settings(lake, tokenizer, train, augment)
     if known is not None:
         return known
-    coder = make_tokenizer(tokenizer)
+    coder = kept_tokenizer(tokenizer)
     assert isinstance(coder, LearnedTokenizer)
     ordered, key = sorted(train), _key_of(coder, train, augment)
     # Where there is more music than is learned from, it is not that of the first datasets.
@@ -60,7 +61,7 @@ def known_settings(
     lake: Lake, tokenizer: Mapping[str, Any], train: Sequence[tuple[str, tuple[str, ...]]], augment: AugmentConfig
 ) -> dict[str, Any] | None:
     """The same where nothing has to be learned, or it was; else None."""
-    coder = make_tokenizer(tokenizer)
+    coder = kept_tokenizer(tokenizer)
     if not isinstance(coder, LearnedTokenizer) or coder.is_learned:
         return dict(tokenizer)
     key = _key_of(coder, train, augment)

@@ -18,6 +18,11 @@ class Member(NamedTuple):
     """Ascending."""
 
 
+def training_music(members: Sequence[Member]) -> list[tuple[str, tuple[str, ...]]]:
+    """What may be learned from: blocks of the ingest, each with its performances that stand in train."""
+    return [(member.ingest_block, member.performance_ids) for member in members if member.split == "train"]
+
+
 def split_members(lake: Lake, datasets: Sequence[str] | None = None) -> list[Member]:
     """The performances of each split, by the blocks that they lie in.
 

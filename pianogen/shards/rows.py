@@ -10,11 +10,12 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import pyarrow as pa
 
 from pianogen.augment import NONE, ORIGINAL, AugmentConfig, Copies, Variation, copies_of, generator
+from pianogen.compiled import njit
+from pianogen.errors import SettingsError
 from pianogen.midi.blocks import MusicBlock, music_block
 from pianogen.midi.columns import NoteColumns
 from pianogen.tokenizers.base import (
@@ -25,13 +26,12 @@ from pianogen.tokenizers.base import (
     TokenBlock,
     Tokenizer,
     can_shift,
+    can_transpose,
 )
 from pianogen.varied import varied
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 
 class Rows(NamedTuple):
@@ -68,14 +68,12 @@ def augmented_rows(
         source = _music_of(music, chosen, base, augment, ids)
         if originals is not None:
             tokens = originals if base == ORIGINAL else coder.encode_block(source)
-            # Where the tokens of a base are those of an earlier one, so are all of its transpositions.
-            is_new = _are_new(tokens, chosen, np.zeros_like(chosen), seen) if _is_varied(augment) else chosen >= 0
-            kept = is_new[which]
-            tokens = _copied(coder, tokens, which[kept], semitones[kept])
+            moved = semitones
         else:
             tokens, which = _encoded(coder, source, which, semitones)
-            kept = _are_new(tokens, performance, semitones, seen, which) if _is_varied(augment) else performance >= 0
-            tokens = _copied(coder, tokens, which[kept], np.zeros(int(kept.sum()), np.int8))
+            moved = np.zeros_like(semitones)
+        kept = _are_new(tokens, which, performance, semitones, seen) if _is_varied(augment) else performance >= 0
+        tokens = _copied(coder, tokens, which[kept], moved[kept])
         yield Rows(base, performance[kept], semitones[kept], tokens, int((~kept).sum()))
 
 
@@ -105,6 +103,31 @@ def augmented_round(
         ]
         source = music_block(copied)
     return _moved(coder, source, np.array([one.semitones for one in chosen], np.int8))
+
+
+def require_told(coder: Tokenizer, augment: AugmentConfig) -> None:
+    """Refuse copies drawn while loading that tokens cannot tell, and that would be the originals again.
+
+    They are made of what a sequence says: on the grid of quarters there is no jitter, and no tempo but the one that is
+    told.
+
+    Raises:
+        SettingsError: such an option is asked for.
+    """
+    is_clocked = coder.clock == "seconds"
+    is_told = {
+        "stretches": is_clocked or "tempo" in coder.carries,
+        "velocity_scales": "velocity" in coder.carries,
+        "velocity_shifts": "velocity" in coder.carries,
+        "jitters_ms": is_clocked,
+        "pedals": "pedal" in coder.carries,
+    }
+    if untold := [name for name, is_one in is_told.items() if len(getattr(augment, name)) > 1 and not is_one]:
+        raise SettingsError(
+            f"augmentation.while_loading makes copies of tokens, and those of {coder.name} as it is set do not tell "
+            f"what {', '.join(untold)} would change; leave {'it' if len(untold) == 1 else 'them'} out, or have the "
+            "shards hold the copies (while_loading: false)"
+        )
 
 
 def copy_tokens(
@@ -167,11 +190,11 @@ def _encoded(
 ) -> tuple[TokenBlock, np.ndarray]:
     """Tokens of the performances which[k], moved by so many semitones and encoded again, and the sequence of each k.
 
-    All performances are encoded in all transpositions, of which those that leave the range are not asked for: that
-    takes less than to gather the others.
+    Most performances stay in the range in every transposition, so all are encoded in all: to pick out those that do
+    takes longer.
     """
     layered = coder if isinstance(coder, LayeredTokenizer) and can_shift(coder.base) else None
-    once = layered.base.encode_block(music) if layered else None
+    once = layered.base.encode_block(music) if layered else _encoded_to_move(coder, music)
     parts, sequence, num = [], np.empty(len(which), np.int64), 0
     for up in np.unique(semitones):
         rows = np.flatnonzero(semitones == up)
@@ -179,6 +202,8 @@ def _encoded(
         moved = np.full(len(wanted), up, np.int8)
         if layered and once is not None:
             tokens = layered.shorten(_copied(layered.base, once, wanted, moved, num_special=0))
+        elif once is not None:
+            tokens = _moved_tokens(coder, once.take(wanted), int(up))
         elif coder.width > 1 or 2 * len(wanted) < len(music):
             tokens = coder.encode_block(_moved(coder, music.take(wanted), moved))
         else:
@@ -193,20 +218,35 @@ def _encoded(
     return TokenBlock(values, np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))), sequence
 
 
+def _encoded_to_move(coder: Tokenizer, music: MusicBlock) -> TokenBlock | None:
+    """Tokens, where each can be moved by itself: none is unknown, which may be known elsewhere."""
+    if coder.width > 1 or not can_transpose(coder):
+        return None
+    tokens = coder.encode_block(music)
+    return None if np.isin(tokens.values, coder.unknown_ids).any() else tokens
+
+
+def _moved_tokens(coder: Tokenizer, tokens: TokenBlock, up: int) -> TokenBlock:
+    """Tokens that are moved each by itself: what each id becomes is asked once."""
+    used = np.flatnonzero(np.bincount(tokens.values, minlength=len(coder.vocab)))
+    becomes = np.zeros(len(coder.vocab), coder.dtype)
+    becomes[used] = coder.transpose(used.astype(coder.dtype), up)
+    return TokenBlock(becomes[tokens.values], tokens.edges)
+
+
 def _are_new(
     tokens: TokenBlock,
+    which: np.ndarray,
     performance: np.ndarray,
     semitones: np.ndarray,
     seen: set[tuple[int, int, bytes]],
-    sequence: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Whether no earlier sequence of a performance, moved by as many semitones, has these tokens."""
+    """Whether no earlier copy of performance[k], moved by as many semitones, has the tokens of which[k]."""
+    digests = {k: blake2b(np.ascontiguousarray(tokens[k]), digest_size=16).digest() for k in set(which.tolist())}
     found = np.ones(len(performance), bool)
-    for k, (i, up) in enumerate(zip(performance.tolist(), semitones.tolist(), strict=True)):
-        own = tokens[k if sequence is None else int(sequence[k])]
-        what = i, up, blake2b(np.ascontiguousarray(own), digest_size=16).digest()
-        found[k] = what not in seen
-        seen.add(what)
+    for k, (i, up, one) in enumerate(zip(performance.tolist(), semitones.tolist(), which.tolist(), strict=True)):
+        found[k] = (i, up, digests[one]) not in seen
+        seen.add((i, up, digests[one]))
     return found
 
 

@@ -1,16 +1,17 @@
 """Finished shards: the sequences of each split, memory-mapped."""
 
-import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from pianogen.errors import ShardError
 from pianogen.lake import Lake, digest
-from pianogen.shards.files import FILE_NAME, STAGE, read_shard, sequence_schema
+from pianogen.shards.files import BUILD_AGAIN, FILE_NAME, SPLITS, STAGE, file_hash, read_shard, sequence_schema
 from pianogen.tokenizers.base import make_tokenizer
 from pianogen.tokenizers.lists import token_block_of
 
@@ -22,23 +23,31 @@ class Sequences:
     facts: pa.Table
     """The other columns of `files.sequence_schema`, a row for each sequence."""
     values: tuple[np.ndarray, ...]
-    """Tokens of each part."""
-    part: np.ndarray
-    """In which part a sequence lies, shape (num_sequences,),"""
+    """Tokens of each batch."""
+    batch: np.ndarray
+    """In which batch a sequence lies, shape (num_sequences,),"""
     start: np.ndarray
     """where it begins there, int64,"""
     end: np.ndarray
     """and ends."""
     version: str = ""
     """Of the shard set, with what was taken of it."""
+    origin: "Origin | None" = None
+    """Where they can be opened again."""
+
+    def __reduce__(self) -> tuple[Callable, tuple]:
+        """To another process goes where they lie, not what they are."""
+        if self.origin is None:
+            return Sequences, (self.facts, self.values, self.batch, self.start, self.end, self.version)
+        return _opened_again, (self.origin, self.version)
 
     def __len__(self) -> int:
         """Number of sequences."""
-        return len(self.part)
+        return len(self.batch)
 
     def __getitem__(self, i: int) -> np.ndarray:
         """Tokens of the scheme's type, ids with BOS and EOS, shape (num_tokens,) or (num_tokens, width); no copy."""
-        return self.values[self.part[i]][self.start[i] : self.end[i]]
+        return self.values[self.batch[i]][self.start[i] : self.end[i]]
 
     def lengths(self) -> np.ndarray:
         """Tokens of each sequence, int64, shape (num_sequences,)."""
@@ -60,11 +69,28 @@ class Sequences:
         return self.facts["num_notes"].to_numpy()
 
 
+class Origin(NamedTuple):
+    """What sequences were opened by."""
+
+    lake: Path
+    name: str
+    split: str
+    datasets: tuple[str, ...] | None
+
+
+def _opened_again(origin: Origin, version: str) -> Sequences:
+    again = ShardSet(Lake(origin.lake), origin.name).sequences(origin.split, origin.datasets)
+    if again.version != version:
+        raise ShardError(f"the shards of {origin.name} were built anew while they were read; begin anew")
+    return again
+
+
 class ShardSet:
     """A finished shard set, opened by its experiment's name.
 
     Raises:
         LakeError: it was never built.
+        ShardError: it was built by another version of the tokenizer.
     """
 
     def __init__(self, lake: Lake, name: str) -> None:
@@ -86,8 +112,11 @@ class ShardSet:
             datasets: of these alone.
 
         Raises:
-            ShardError: the shard set has no such dataset.
+            ShardError: the shard set has no such split or dataset.
         """
+        if split not in SPLITS:
+            raise ShardError(f"split must be one of {', '.join(SPLITS)}, found {split!r}")
+        datasets = [datasets] if isinstance(datasets, str) else datasets
         if unknown := sorted(set(datasets or ()) - set(self.info["datasets"])):
             there = ", ".join(self.info["datasets"])
             raise ShardError(f"{self.manifest.partition}: no dataset {unknown[0]!r} in its shards, which hold {there}")
@@ -96,17 +125,20 @@ class ShardSet:
             for shard in self.info["shards"]
             if shard["split"] == split and (datasets is None or shard["dataset"] in datasets)
         ]
-        # A part is one batch of one file: to join them would be to copy them.
-        parts = [token_block_of(chunk) for table in tables for chunk in table["token_ids"].chunks]
+        # Batches of all files: to join them would be to copy them.
+        batches = [token_block_of(chunk) for table in tables for chunk in table["token_ids"].chunks]
         empty = sequence_schema(self.tokenizer).empty_table()
         none = np.empty(0, np.int64)
         return Sequences(
             facts=pa.concat_tables([empty, *tables]).drop_columns(["token_ids"]),
-            values=tuple(part.values for part in parts),
-            part=np.repeat(np.arange(len(parts), dtype=np.int32), [len(part) for part in parts]),
-            start=np.concatenate([none, *(part.edges[:-1] for part in parts)]),
-            end=np.concatenate([none, *(part.edges[1:] for part in parts)]),
+            values=tuple(one.values for one in batches),
+            batch=np.repeat(np.arange(len(batches), dtype=np.int32), [len(one) for one in batches]),
+            start=np.concatenate([none, *(one.edges[:-1] for one in batches)]),
+            end=np.concatenate([none, *(one.edges[1:] for one in batches)]),
             version=digest(self.version, split, sorted(datasets) if datasets is not None else None),
+            origin=Origin(
+                self.lake.root, self.manifest.partition, split, None if datasets is None else tuple(datasets)
+            ),
         )
 
     def verify(self) -> None:
@@ -118,7 +150,7 @@ class ShardSet:
         for shard in self.info["shards"]:
             path = self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME
             try:
-                found = hashlib.sha256(path.read_bytes()).hexdigest()
+                found = file_hash(path)
             except OSError as error:
                 raise ShardError(
                     f"shard_{shard['shard']:05d} ({path}): {error.strerror}; build the shards again"
@@ -126,5 +158,5 @@ class ShardSet:
             if found != shard["sha256"]:
                 raise ShardError(
                     f"shard_{shard['shard']:05d} ({path}): SHA-256 {found[:12]}… found, manifest says "
-                    f"{shard['sha256'][:12]}…; delete its folder and build the shards again"
+                    f"{shard['sha256'][:12]}…; {BUILD_AGAIN}"
                 )

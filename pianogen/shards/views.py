@@ -1,9 +1,10 @@
-"""How sequences are cut into examples: whole pieces, chunks, chunks of whole bars, or packed rows.
+"""How sequences are cut into examples: whole, in chunks, in chunks of whole bars, or in packed rows.
 
-An example is a row of segments, each a span of one sequence: its tokens but the last are read, its tokens but the first
-are to be predicted. So no target follows from another piece, and every target of a sequence is in a row of an epoch.
+An example is a row of spans, each of one sequence: its tokens but the last are read, its tokens but the first are to be
+predicted. So no target follows from another sequence, and every target of a sequence is in a row of an epoch. Of less
+than two tokens none is to be predicted, and there is no span.
 
-- pieces: a row is a sequence.
+- sequences: a row is a sequence.
 - chunks: a row is one of the fewest spans of context_length + 1 tokens that cover a sequence, spread evenly: all of
   them are full, neighbours overlap by what is too much. A sequence that is shorter is one span.
 - bars: a row begins where a bar does and holds as many whole bars as it can; a bar that is longer is cut.
@@ -19,7 +20,7 @@ from pianogen.errors import ShardError
 from pianogen.shards.sequences import Sequences
 from pianogen.tokenizers.base import Tokenizer
 
-VIEWS = ("pieces", "chunks", "bars", "packed")
+VIEWS = ("sequences", "chunks", "bars", "packed")
 
 
 class Spans(NamedTuple):
@@ -33,19 +34,20 @@ class Spans(NamedTuple):
     """and after the last."""
 
 
-def whole_pieces(lengths: np.ndarray) -> Spans:
+def whole(lengths: np.ndarray) -> Spans:
     """Each sequence as it is."""
-    return Spans(np.arange(len(lengths)), np.zeros(len(lengths), np.int64), lengths.astype(np.int64))
+    sequence = np.flatnonzero(lengths > 1)
+    return Spans(sequence, np.zeros(len(sequence), np.int64), lengths[sequence].astype(np.int64))
 
 
 def chunks(lengths: np.ndarray, context_length: int) -> Spans:
     """The fewest spans that cover sequences, spread evenly.
 
     Args:
-        lengths: tokens of each sequence, at least 2, shape (num_sequences,).
+        lengths: tokens of each sequence, shape (num_sequences,).
         context_length: tokens that the model reads; a span has one more, the last target.
     """
-    targets = np.maximum(lengths - 1, 1)
+    targets = np.maximum(lengths - 1, 0)
     counts = -(-targets // context_length)
     sequence = np.repeat(np.arange(len(lengths)), counts)
     number = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -66,10 +68,11 @@ def bar_chunks(sequences: Sequences, coder: Tokenizer, context_length: int) -> S
     Raises:
         ShardError: the scheme tells no bars.
     """
-    parts = [bars_of(sequences[i], coder, context_length) for i in range(len(sequences))]
+    numbers = np.flatnonzero(sequences.lengths() > 1)
+    parts = [bars_of(sequences[i], coder, context_length) for i in numbers.tolist()]
     none = np.empty(0, np.int64)
     starts, ends = (np.concatenate([none, *(part[k] for part in parts)]) for k in (0, 1))
-    return Spans(np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts]), starts, ends)
+    return Spans(np.repeat(numbers, [len(part[0]) for part in parts]), starts, ends)
 
 
 def bars_of(tokens: np.ndarray, coder: Tokenizer, context_length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +99,7 @@ class Packed:
     """Rows that are cut from sequences which follow one another.
 
     Args:
-        lengths: tokens of each sequence, at least 1, shape (num_sequences,).
+        lengths: tokens of each sequence, shape (num_sequences,).
         context_length: tokens of a row; the last one may be shorter.
     """
 

@@ -1,14 +1,12 @@
 """Beats, bars and grooves on the file's ticks, as MusPy has them, and where pedals and tempi hold."""
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.statistics.bins import NUM_TEMPOS, TEMPO_WIDTH
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 SUMS = ("num_beats", "num_empty_beats", "num_bars", "num_empty_bars", "num_differences")
 """Columns of the result of `beats_and_bars`; num_differences is of the onset patterns of neighbouring bars."""

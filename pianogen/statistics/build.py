@@ -17,6 +17,7 @@ STAGE = Stage(
     name="statistics",
     modules=(
         "pianogen.owners",
+        "pianogen.ordering",
         *(
             f"pianogen.statistics.{name}"
             for name in ("beats", "bins", "build", "counted_notes", "measures", "polyphony", "repetition", "tonality")

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.statistics.bins import (
     HISTOGRAMS,
     NUM_LENGTHS,
@@ -18,8 +18,6 @@ from pianogen.statistics.bins import (
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 CHORD_SEC = 0.05
 """What is struck within this time of its first note is one moment of the top line."""

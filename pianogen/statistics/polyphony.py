@@ -1,12 +1,11 @@
 """How many pitches are held, or sound, at once, and how far apart they lie: a sweep over the notes as they begin."""
 
-import numba
 import numpy as np
+
+from pianogen.compiled import njit
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 FINGERS = 5
 REACH = 16

@@ -1,12 +1,11 @@
 """What comes again: pitches struck again and again, figures, and bars."""
 
-import numba
 import numpy as np
+
+from pianogen.compiled import njit
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 FIGURE = 8
 """Intervals of a figure: eight of a byte each are a number of 64 bits."""

@@ -39,7 +39,16 @@ class TokenBlock:
     values: np.ndarray
     """Shape (num_tokens,), or (num_tokens, width)."""
     edges: np.ndarray
-    """Tokens of performance i are edges[i] to edges[i + 1], int64, shape (num_performances + 1,)."""
+    """Tokens of performance i are edges[i] to edges[i + 1], int64, shape (num_performances + 1,); all values are of
+    one, so that the first edge is 0 and the last their number."""
+
+    def __post_init__(self) -> None:
+        """Refuse edges that leave values over."""
+        if self.edges[0] != 0 or self.edges[-1] != len(self.values):
+            raise ValueError(
+                f"edges must go from 0 to {len(self.values)}, the number of tokens, "
+                f"found {self.edges[0]} to {self.edges[-1]}"
+            )
 
     def __len__(self) -> int:
         """Number of performances."""
@@ -106,7 +115,8 @@ class Tokenizer(Protocol):
         """Tokens of the same notes moved by semitones, without encoding again.
 
         Raises:
-            ValueError: a pitch would leave `pitch_range`, or this scheme has to encode again.
+            ValueError: a pitch would leave `pitch_range`, an id is none of the vocabulary's, or this scheme has to
+                encode again.
         """
         ...
 
@@ -115,12 +125,17 @@ class Tokenizer(Protocol):
 
         Args:
             music: the performances.
-            tokens: what `encode_block` gives of them; one of both is enough.
+            tokens: what `encode_block` gives of them; one of both is enough, but tokens that do not tell every pitch
+                give the bounds of those that they tell.
         """
         ...
 
     def bar_starts(self, tokens: np.ndarray) -> np.ndarray | None:
-        """Indices of the tokens that bars begin with, ascending; None where the scheme tells no bars."""
+        """Indices of the tokens that bars begin with, ascending; None where the scheme tells no bars.
+
+        Raises:
+            ValueError: an id is none of the vocabulary's.
+        """
         ...
 
 
@@ -136,6 +151,8 @@ class _Described(ABC):
     clock: Literal["quarters", "seconds"] = "quarters"
     unknown_ids: tuple[int, ...] = ()
     reads_parts: bool = False
+    moves_tokens: bool = False
+    """Whether `transpose` moves each token by itself: any part of a sequence as it would the whole."""
     code: tuple[str, ...] = ()
     """Modules beside the classes' own that decide which tokens the same notes get."""
     _version: str | None = None
@@ -175,6 +192,8 @@ class _Described(ABC):
 
     def bar_starts(self, tokens: np.ndarray) -> np.ndarray | None:
         """Where tokens named `Bar…` stand, in a vocabulary that has some; see `Tokenizer`."""
+        if self.vocab:
+            check_ids(tokens, self.vocab)
         if self._is_bar is None:
             self._is_bar = np.array([token.startswith("Bar") for token in self.vocab], bool)
         return np.flatnonzero(self._is_bar[tokens]) if self.width == 1 and self._is_bar.any() else None
@@ -211,6 +230,7 @@ class ShiftedTokenizer(BlockTokenizer):
         """See `Tokenizer`."""
         if not self.is_shifted:
             return super().transpose(tokens, semitones)
+        check_ids(tokens, self.vocab)
         pitch = self.pitch_of_id[tokens]
         moved = pitch[pitch >= 0] + semitones
         low, high = self.pitch_range
@@ -222,10 +242,10 @@ class ShiftedTokenizer(BlockTokenizer):
         """Those of the pitches that ids tell; see `Tokenizer`."""
         if tokens is None:
             return super().semitone_bounds(music, tokens)
+        check_ids(tokens.values, self.vocab)
         is_pitch = self.pitch_of_id[tokens.values] >= 0
         pitch = self.pitch_of_id[tokens.values[is_pitch]]
-        kept_before = np.concatenate(([0], np.cumsum(is_pitch, dtype=np.int64)))
-        return pitch_bounds(pitch, kept_before[tokens.edges], self.pitch_range)
+        return pitch_bounds(pitch, kept_edges(is_pitch, tokens.edges), self.pitch_range)
 
 
 def can_shift(coder: "Tokenizer") -> bool:
@@ -233,6 +253,11 @@ def can_shift(coder: "Tokenizer") -> bool:
     if isinstance(coder, ShiftedTokenizer):
         return coder.is_shifted
     return isinstance(coder, BlockTokenizer) and coder.pitch_column is not None
+
+
+def can_transpose(coder: "Tokenizer") -> bool:
+    """Whether tokens of any music are transposed each by itself, by adding to them or otherwise."""
+    return can_shift(coder) or (isinstance(coder, _Described) and coder.moves_tokens)
 
 
 class LearnedTokenizer(BlockTokenizer):
@@ -263,6 +288,17 @@ class LayeredTokenizer(LearnedTokenizer):
     @abstractmethod
     def expand(self, tokens: TokenBlock) -> TokenBlock:
         """Base ids of ids; PAD, BOS and EOS stay."""
+
+    def semitone_bounds(self, music: MusicBlock | None, tokens: TokenBlock | None) -> np.ndarray:
+        """Those of the base; see `Tokenizer`."""
+        return self.base.semitone_bounds(music, None if tokens is None else self.expand(tokens))
+
+    def bar_starts(self, tokens: np.ndarray) -> np.ndarray | None:
+        """Where a run begins with a bar of the base; see `Tokenizer`."""
+        check_ids(tokens, self.vocab)
+        one_by_one = self.expand(TokenBlock(np.asarray(tokens), np.arange(len(tokens) + 1)))
+        bars = self.base.bar_starts(one_by_one.values)
+        return None if bars is None else np.flatnonzero(np.isin(one_by_one.edges[:-1], bars))
 
 
 class PieceTokenizer(_Described):
@@ -295,8 +331,49 @@ def token_block(sequences: Sequence[np.ndarray], coder: "Tokenizer | _Described"
 def without_special(tokens: TokenBlock) -> TokenBlock:
     """Ids without PAD, BOS and EOS."""
     is_kept = tokens.values > EOS_ID
-    kept_before = np.concatenate(([0], np.cumsum(is_kept, dtype=np.int64)))
-    return TokenBlock(tokens.values[is_kept], kept_before[tokens.edges])
+    return TokenBlock(tokens.values[is_kept], kept_edges(is_kept, tokens.edges))
+
+
+def kept_edges(is_kept: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Edges of the rows that are kept, int64.
+
+    Args:
+        is_kept: of each row, bool.
+        edges: of all rows.
+    """
+    return np.concatenate(([0], np.cumsum(is_kept, dtype=np.int64)))[edges]
+
+
+def check_pitches(name: str, low: int, high: int, within: tuple[int, int] = (0, 127), why: str = "") -> None:
+    """Refuse options of a scheme that are no range of pitches.
+
+    Args:
+        name: of the scheme.
+        low: its lowest_pitch.
+        high: its highest_pitch.
+        within: the lowest and the highest that there are in it.
+        why: what lies beyond cannot be, if it is to be told.
+
+    Raises:
+        SettingsError: they lie beyond, or descend.
+    """
+    if not within[0] <= low <= high <= within[1]:
+        raise SettingsError(
+            f"tokenizer {name}: lowest_pitch to highest_pitch must lie in {within[0]}-{within[1]} and ascend, "
+            f"found {low} to {high}{why and '; ' + why}"
+        )
+
+
+def check_ids(ids: np.ndarray, vocab: Sequence[str]) -> None:
+    """Refuse what is no id of a vocabulary.
+
+    Raises:
+        ValueError: there is some.
+    """
+    ids = np.asarray(ids)
+    if len(ids) and (ids.max() >= len(vocab) or (ids.dtype.kind != "u" and ids.min() < 0)):
+        wrong = ids[(ids < 0) | (ids >= len(vocab))][0]
+        raise ValueError(f"ids must lie in 0-{len(vocab) - 1}, since the vocabulary has {len(vocab)}; found {wrong}")
 
 
 KNOWN = {
@@ -318,7 +395,7 @@ def make_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer that an experiment names, `{"name": "remi", …its options}`.
 
     Raises:
-        SettingsError: the name or an option is not known.
+        SettingsError: the name or an option is not known, or what is named is no tokenizer.
     """
     options = dict(settings)
     name = options.pop("name", None)
@@ -330,17 +407,22 @@ def make_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
         )
     try:
         maker = getattr(importlib.import_module(module), kind)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"tokenizer {name!r} cannot be loaded: {error}") from None
+    # Of a name that is none, as `:X` or `..a:B`, the last two.
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise SettingsError(f"tokenizer {name!r} cannot be loaded: {error}") from error
     try:
-        return maker(**options)
+        made = maker(**options)
     except TypeError as error:
         raise SettingsError(f"tokenizer {name}: {error}") from None
+    if missing := [one for one in ("encode", "decode", "vocab", "options") if not hasattr(made, one)]:
+        raise SettingsError(f"tokenizer {name!r} must have {', '.join(missing)}, found a {type(made).__name__} without")
+    return made
 
 
 def kept_tokenizer(settings: Mapping[str, Any]) -> Tokenizer:
     """The same, made once for all tasks of a process: to make one that learned thousands of tokens takes a while."""
-    return _made(json.dumps(settings, sort_keys=True))
+    # Not sorted: the order of an option's keys may be that of tokens in the vocabulary.
+    return _made(json.dumps(settings))
 
 
 @lru_cache(maxsize=64)

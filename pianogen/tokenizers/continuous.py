@@ -18,17 +18,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.errors import RejectedFileError, SettingsError
 from pianogen.midi.blocks import MusicBlock, steady_music
-from pianogen.tokenizers.base import BlockTokenizer, TokenBlock
+from pianogen.ordering import order_of
+from pianogen.tokenizers.base import BlockTokenizer, TokenBlock, check_pitches
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 FIELDS = ("time_shift", "velocity", "pitch", "duration")
 """Of a row, and of a note event of the JSON form."""
@@ -64,11 +63,7 @@ class Continuous(BlockTokenizer):
         for option, value in self.options.items():
             if type(value) is not int:
                 raise SettingsError(f"tokenizer continuous: {option} must be a whole number, found {value!r}")
-        if not 0 <= lowest_pitch <= highest_pitch <= 127:
-            raise SettingsError(
-                "tokenizer continuous: lowest_pitch to highest_pitch must lie in 0-127 and ascend, "
-                f"found {lowest_pitch} to {highest_pitch}"
-            )
+        check_pitches(self.name, lowest_pitch, highest_pitch)
         self.pitch_range = (lowest_pitch, highest_pitch)
 
     @property
@@ -91,14 +86,11 @@ class Continuous(BlockTokenizer):
         rows = np.ascontiguousarray(tokens.values, np.float64).reshape(-1, self.width)
         edges, pitch, velocity, onset, duration = _notes(np.asarray(tokens.edges), rows, *self.pitch_range)
         which = np.repeat(np.arange(len(tokens)), np.diff(edges))
-        order = _by_onset_and_pitch(which, onset, pitch, duration)
+        order = order_of(which, onset, pitch, duration)
+        if order is not None:
+            pitch, velocity, onset, duration = pitch[order], velocity[order], onset[order], duration[order]
         return steady_music(
-            TICKS_PER_QUARTER,
-            edges,
-            pitch=pitch[order],
-            velocity=velocity[order],
-            onset_tick=onset[order],
-            duration_tick=duration[order],
+            TICKS_PER_QUARTER, edges, pitch=pitch, velocity=velocity, onset_tick=onset, duration_tick=duration
         )
 
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
@@ -178,17 +170,6 @@ def _notes(
             n += 1
         note_edges[i + 1] = n
     return note_edges, pitch[:n], velocity[:n], onset[:n], duration[:n]
-
-
-def _by_onset_and_pitch(which: np.ndarray, onset: np.ndarray, pitch: np.ndarray, duration: np.ndarray) -> np.ndarray:
-    """Rows by performance, onset, pitch, duration."""
-    # Onsets ascend already: a stable sort takes what is nearly sorted in one pass.
-    key = which << 38 | onset.astype(np.int64) << 7 | pitch
-    order = np.argsort(key, kind="stable")
-    key, lasting = key[order], duration[order]
-    if ((key[1:] == key[:-1]) & (lasting[1:] < lasting[:-1])).any():
-        return order[np.lexsort((lasting, key))]
-    return order
 
 
 def write_note_events(rows: np.ndarray, path: Path) -> None:

@@ -6,9 +6,9 @@ that is held; a note of one frame, or less, fills one. Seconds count, not ticks,
 Source: carykh/caryCompressionMIDICSV (Cary Huang, 2017), whose differences are in docs/tokenizers/craykh.md.
 """
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.errors import SettingsError
 from pianogen.midi.blocks import MusicBlock, steady_music
 from pianogen.midi.time import SEC_STEPS
@@ -16,8 +16,6 @@ from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBloc
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 FIRST_CHARACTER, FIRST_PITCH = 33, 22
 """`!` is pitch 22: pitch 21 would be the space."""
@@ -29,6 +27,8 @@ TICKS_PER_QUARTER = 500
 """Of what is decoded: at 120 quarters a minute a tick is a millisecond."""
 SLACK_SEC = 1 / SEC_STEPS
 """Seconds are rounded to steps of the lake: what begins with a frame may seem to begin so much before it."""
+LAST_MS = 2**30
+"""Where frames stop when they are decoded, so that all times are int32."""
 NEVER = 2**62
 
 
@@ -89,8 +89,11 @@ class Craykh(ShiftedTokenizer):
         # What is no id becomes one that is passed over.
         ids = np.asarray(tokens.values)
         ids = ids if ids.dtype == self.dtype else np.clip(ids, 0, 2**16 - 1).astype(self.dtype)
-        edges, token_id, onset_frame, num_frames = _decode(ids, np.asarray(tokens.edges), len(self.vocab))
-        onset, duration = onset_frame * self.options["frame_ms"], num_frames * self.options["frame_ms"]
+        frame_ms = self.options["frame_ms"]
+        edges, token_id, onset_frame, num_frames = _decode(
+            ids, np.asarray(tokens.edges), len(self.vocab), LAST_MS // frame_ms
+        )
+        onset, duration = onset_frame * frame_ms, num_frames * frame_ms
         return steady_music(
             TICKS_PER_QUARTER,
             edges,
@@ -237,7 +240,7 @@ def _without_ended(ids: np.ndarray, until: np.ndarray, num_there: int, frame: in
 
 @njit
 def _decode(
-    values: np.ndarray, edges: np.ndarray, num_vocab: int
+    values: np.ndarray, edges: np.ndarray, num_vocab: int, last_frame: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Edges of the notes; of each note its id, the frame of its onset, and its frames with the blank one."""
     token_id, onset = np.empty(len(values), np.uint8), np.empty(len(values), np.int64)
@@ -252,8 +255,9 @@ def _decode(
         for k in range(edges[i], edges[i + 1]):
             token = np.int64(values[k])
             if token == SPACE_ID:
-                frame += 1
-                first_of_frame = num
+                if frame < last_frame:
+                    frame += 1
+                    first_of_frame = num
             elif token > SPACE_ID and token < num_vocab and seen[token] < frame:
                 if seen[token] == frame - 1:
                     num_frames[note_of[token]] += 1

@@ -8,17 +8,22 @@ docs/tokenizers/jsb.md has the rules in full, and what they lose.
 Source: Boulanger-Lewandowski et al. 2012 (the chorales); Huang et al., "Music Transformer" 2018 (voice by voice).
 """
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.errors import SettingsError
 from pianogen.midi.blocks import MusicBlock, steady_music
-from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock, without_special
+from pianogen.tokenizers.base import (
+    SPECIAL_TOKENS,
+    ShiftedTokenizer,
+    TokenBlock,
+    check_ids,
+    check_pitches,
+    without_special,
+)
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 VOICES = "SATB"
 REST_ID = len(SPECIAL_TOKENS)
@@ -77,10 +82,7 @@ class Jsb(ShiftedTokenizer):
             raise SettingsError(f"tokenizer jsb: order must have each letter of {VOICES} once, found {order!r}")
         if type(onsets) is not bool:
             raise SettingsError(f"tokenizer jsb: onsets must be true or false, found {onsets!r}")
-        if not 0 <= lowest_pitch <= highest_pitch <= 127:
-            raise SettingsError(
-                f"tokenizer jsb: pitches must ascend within 0-127, found ({lowest_pitch}, {highest_pitch})"
-            )
+        check_pitches(self.name, lowest_pitch, highest_pitch)
         if not 1 <= velocity <= 127:
             raise SettingsError(f"tokenizer jsb: velocity must lie in 1-127, found {velocity}")
         self.pitch_range = (lowest_pitch, highest_pitch)
@@ -142,6 +144,7 @@ class Jsb(ShiftedTokenizer):
 
     def bar_starts(self, tokens: np.ndarray) -> np.ndarray:
         """Every four quarters from the first step: the scheme says nothing of metres."""
+        check_ids(tokens, self.vocab)
         steps = np.flatnonzero(np.asarray(tokens) >= REST_ID)[:: len(VOICES)]
         return steps[:: 4 * self.options["steps_per_quarter"]]
 

@@ -27,4 +27,6 @@ def tokens_of(values: pa.Array) -> np.ndarray:
 def token_block_of(lists: pa.Array) -> TokenBlock:
     """Sequences from a list column, without a copy of the tokens."""
     offsets = lists.offsets.to_numpy().astype(np.int64)  # pyright: ignore[reportAttributeAccessIssue]
-    return TokenBlock(tokens_of(lists.values), offsets)  # pyright: ignore[reportAttributeAccessIssue]
+    # Of a slice of a column the values are still those of the whole.
+    values = tokens_of(lists.values)[offsets[0] : offsets[-1]]  # pyright: ignore[reportAttributeAccessIssue]
+    return TokenBlock(values, offsets - offsets[0])

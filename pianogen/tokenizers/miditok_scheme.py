@@ -6,7 +6,10 @@ says `use_programs`. Schemes whose tokens have several parts (CPWord, Octuple, M
 their vocabularies.
 """
 
+import difflib
 import importlib.metadata
+import inspect
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -30,6 +33,15 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     },
 }
 """Additional parameters that a scheme cannot do without."""
+ADDITIONAL: dict[str, tuple[str, ...]] = {
+    "MIDILike": ("max_duration",),
+    "MMM": ("base_tokenizer", "max_duration", "max_bar_embedding", "use_bar_end_tokens", "add_trailing_bars"),
+    "MuMIDI": ("max_bar_embedding",),
+    "Octuple": ("max_bar_embedding",),
+    "PerTok": (*DEFAULTS["PerTok"], "use_position_toks"),
+    "REMI": ("max_bar_embedding", "use_bar_end_tokens", "add_trailing_bars"),
+}
+"""Additional parameters that a scheme reads; MMM has those of the scheme that it is made over."""
 _CARRIED = {"velocity": "use_velocities", "pedal": "use_sustain_pedals", "tempo": "use_tempos",
             "metre": "use_time_signatures", "program": "use_programs"}  # fmt: skip
 
@@ -40,15 +52,20 @@ class MidiTokScheme(PieceTokenizer):
     Args:
         scheme: one of SCHEMES.
         config: keywords of `miditok.TokenizerConfig`, those of `additional_params` among them; what is not named is as
-            it comes, but that special tokens are PAD, BOS and EOS and that one piano has no programs.
+            it comes, but that special tokens are PAD, BOS and EOS and that one piano has no programs. Keys that are
+            numbers may be text, as JSON has them, and those of `beat_res` and `beat_res_rest` text as `0-4`; the option
+            is what JSON can hold of it.
+
+    Raises:
+        SettingsError: MidiTok does not know an option or refuses it, or would make several sequences of a performance.
     """
 
     name = "miditok"
 
     def __init__(self, *, scheme: str = "REMI", config: Mapping[str, Any] | None = None) -> None:
         if scheme not in SCHEMES:
-            raise SettingsError(f"tokenizer miditok: scheme must be one of {', '.join(SCHEMES)}, found {scheme!r}")
-        self.options = {"scheme": scheme, "config": dict(config or {})}
+            raise _wrong(f"scheme must be one of {', '.join(SCHEMES)}, found {scheme!r}")
+        self.options: dict[str, Any] = {"scheme": scheme, "config": _as_json(scheme, {} if config is None else config)}
         self.miditok = _make(scheme, self.options["config"])
         said = self.miditok.config
         self.pitch_range = (int(said.pitch_range[0]), int(said.pitch_range[1]))
@@ -57,7 +74,13 @@ class MidiTokScheme(PieceTokenizer):
         """Of each part of a token."""
         self.width = len(self.vocabs)
         self.vocab = self.vocabs[0] if self.width == 1 else ()
-        assert all(vocab[: len(SPECIAL_TOKENS)] == SPECIAL_TOKENS for vocab in self.vocabs)
+        if any(vocab[: len(SPECIAL_TOKENS)] != SPECIAL_TOKENS for vocab in self.vocabs):
+            raise _wrong(f"special_tokens must begin with PAD, BOS, EOS, found {said.special_tokens}")
+        if said.use_programs and not self.miditok.one_token_stream:
+            raise _wrong(
+                f"with use_programs {scheme} has to make one sequence of all parts: "
+                "one_token_stream_for_programs must be true"
+            )
         left_out = {name for name, option in _CARRIED.items() if not getattr(said, option)}
         self.carries = frozenset(ATTRIBUTES) - left_out
         self.reads_parts = bool(said.use_programs)
@@ -82,6 +105,7 @@ class MidiTokScheme(PieceTokenizer):
         if not len(notes):
             return np.empty(shape, self.dtype)
         sequences = self.miditok.encode(score_of(notes, parts=self.reads_parts))
+        # Without programs there is one part.
         ids = (sequences[0] if isinstance(sequences, list) else sequences).ids
         if self.width == 1:
             return np.asarray(ids, self.dtype)
@@ -165,22 +189,75 @@ def _make(scheme: str, config: Mapping[str, Any]) -> Any:
         **DEFAULTS.get(scheme, {}),
         **config,
     }
-    if "beat_res" in options:
-        options["beat_res"] = _beat_res(options["beat_res"])
+    for name in _BY_BEATS:
+        if name in options:
+            options[name] = {tuple(map(int, beats.split("-"))): steps for beats, steps in options[name].items()}
+    if "time_signature_range" in options:
+        options["time_signature_range"] = {int(key): row for key, row in options["time_signature_range"].items()}
+    if "chord_maps" in options:
+        # MidiTok compares tuples with these.
+        options["chord_maps"] = {name: tuple(row) for name, row in options["chord_maps"].items()}
     try:
         return getattr(miditok, scheme)(miditok.TokenizerConfig(**options))
     except Exception as error:  # MidiTok raises what it likes
-        raise SettingsError(f"tokenizer miditok: {scheme} refuses {dict(config)}: {error!r}") from None
+        raise _wrong(f"{scheme} refuses {dict(config)}: {error!r}") from None
 
 
-def _beat_res(given: Any) -> dict[tuple[int, int], int]:
-    """Positions in a beat: a mapping of `first-end` beats, as a settings file can write it, to their number."""
+_BY_BEATS = ("beat_res", "beat_res_rest")
+"""Options whose keys are two numbers of beats."""
+_FORMS = {
+    **dict.fromkeys(_BY_BEATS, "{'0-4': 8, '4-12': 4}"),
+    "time_signature_range": "{8: [3, 6], 4: [3, 4]}",
+    "chord_maps": "{'min': [0, 3, 7], 'maj': [0, 4, 7]}",
+}
+"""Options that are mappings, and what they look like."""
+
+
+def _as_json(scheme: str, config: Any) -> dict[str, Any]:
+    """The options as JSON holds them, by which the same scheme is made again."""
+    import miditok
+
+    if not isinstance(config, Mapping):
+        raise _wrong(f"config must have options of TokenizerConfig by name, found {config!r}")
+    known = [*inspect.signature(miditok.TokenizerConfig).parameters, *ADDITIONAL.get(scheme, ())]
+    known.remove("kwargs")
+    for name in config:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise _wrong(f"{scheme} has no option {name!r} in its config{hint}")
     try:
-        return {tuple(map(int, str(beats).split("-"))): int(steps) for beats, steps in dict(given).items()}  # pyright: ignore[reportReturnType]
-    except (ValueError, TypeError):
-        raise SettingsError(
-            f"tokenizer miditok: beat_res must be like {{'0-4': 8, '4-12': 4}}, found {given!r}"
-        ) from None
+        return json.loads(json.dumps({name: _told(name, value) for name, value in config.items()}))
+    except (ValueError, TypeError) as error:
+        raise _wrong(f"config must be what JSON can hold: {error}") from None
+
+
+def _told(name: str, value: Any) -> Any:
+    """An option's value with the keys that JSON can hold."""
+    if name not in _FORMS:
+        return value
+    try:
+        if name in _BY_BEATS:
+            return {"{}-{}".format(*map(int, _two(beats))): int(steps) for beats, steps in dict(value).items()}
+        if name == "chord_maps":
+            return {str(chord): list(map(int, row)) for chord, row in dict(value).items()}
+        # Of MidiTok a tuple is a range, a list the numerators themselves.
+        return {
+            str(int(denominator)): list(range(row[0], row[1] + 1)) if isinstance(row, tuple) else list(map(int, row))
+            for denominator, row in dict(value).items()
+        }
+    except (ValueError, TypeError, IndexError):
+        raise _wrong(f"{name} must be like {_FORMS[name]}, found {value!r}") from None
+
+
+def _two(beats: Any) -> tuple[Any, Any]:
+    """The first and the end of what is a pair, or text as `0-4`."""
+    first, end = beats if isinstance(beats, tuple) else str(beats).split("-")
+    return first, end
+
+
+def _wrong(what: str) -> SettingsError:
+    return SettingsError(f"tokenizer miditok: {what}")
 
 
 def score_of(notes: NoteColumns, *, parts: bool = False) -> Any:

@@ -22,18 +22,23 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any, Self
 
-import numba
 import numpy as np
 
+from pianogen.augment import pitch_bounds
+from pianogen.compiled import njit
 from pianogen.errors import SettingsError
-from pianogen.midi.blocks import MusicBlock
-from pianogen.midi.time import SEC_STEPS
-from pianogen.tokenizers.base import SPECIAL_TOKENS, LearnedTokenizer, TokenBlock
+from pianogen.midi.blocks import MusicBlock, steady_music
+from pianogen.tokenizers.base import (
+    SPECIAL_TOKENS,
+    LearnedTokenizer,
+    TokenBlock,
+    check_ids,
+    check_pitches,
+    kept_edges,
+)
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 UNKNOWN_ID = len(SPECIAL_TOKENS)
 UNKNOWN_TOKEN = "UNK_None"
@@ -81,6 +86,7 @@ class NoteChord(LearnedTokenizer):
     carries = frozenset({"pitch"})
     unknown_ids = (UNKNOWN_ID,)
     reads_parts = True
+    moves_tokens = True
 
     def __init__(
         self,
@@ -116,11 +122,8 @@ class NoteChord(LearnedTokenizer):
             value = self.options[option]
             if type(value) not in (int, float) or not 1 / TICKS_PER_QUARTER <= value <= 1000:
                 raise _wrong(f"{option} must be 1/{TICKS_PER_QUARTER} to 1000 quarters, found {value!r}")
-        if not LOWEST_PITCH <= lowest_pitch <= highest_pitch <= 127:
-            raise _wrong(
-                f"lowest_pitch to highest_pitch must lie in {LOWEST_PITCH}-127 and ascend, "
-                f"found {lowest_pitch} to {highest_pitch}; names below {LOWEST_PITCH} have two meanings"
-            )
+        why = f"names below {LOWEST_PITCH} have two meanings"
+        check_pitches(self.name, lowest_pitch, highest_pitch, (LOWEST_PITCH, 127), why)
         if not 1 <= divisor <= 1000:
             raise _wrong(f"divisor must lie in 1-1000, found {divisor}")
         if not 1 <= velocity <= 127:
@@ -178,10 +181,6 @@ class NoteChord(LearnedTokenizer):
         divisor = self.options["divisor"]
         return _codes_of_notes(music.note_edges, music.ticks_per_quarter, *columns, names, *self.pitch_range, divisor)
 
-    def count_unknown(self, tokens: np.ndarray) -> int:
-        """How many of these ids stand for what the vocabulary does not have; by their number, the unknown rate."""
-        return int(np.count_nonzero(tokens == UNKNOWN_ID))
-
     def decode_block(self, tokens: TokenBlock) -> MusicBlock:
         """A token each `step`: pitch classes of chords from middle C up, unknown ones as silence.
 
@@ -191,33 +190,21 @@ class NoteChord(LearnedTokenizer):
         is_step = (ids >= UNKNOWN_ID) & (ids < len(self.vocab))
         codes = self._code_of_id[np.where(is_step, ids, 0).astype(np.int64)]
         steps_before = np.concatenate(([0], np.cumsum(is_step)))
-        which = np.repeat(np.arange(len(tokens)), np.diff(tokens.edges))
-        step = steps_before[:-1] - steps_before[tokens.edges[:-1]][which]
+        step = steps_before[:-1] - np.repeat(steps_before[tokens.edges[:-1]], np.diff(tokens.edges))
         # The empty row at the end is that of NO_CODE.
-        pitches = _pitches()[codes]
-        is_note = pitches > 0
-        num_notes = np.concatenate(([0], np.cumsum(is_note.sum(axis=1))))
+        pitches, num_pitches = _pitches()[codes], _num_pitches()[codes]
+        num_notes = np.concatenate(([0], np.cumsum(num_pitches)))
         step_ticks, ticks = (round(self.options[name] * TICKS_PER_QUARTER) for name in ("step", "duration"))
         # Time stops where int32 ends.
         onset = np.minimum(step * step_ticks, 2**31 - 1 - ticks).astype(np.int32)
-        onset = np.repeat(onset, is_note.sum(axis=1))
-        duration = np.full(len(onset), ticks, np.int32)
-        nothing = np.zeros(len(tokens) + 1, np.int64)
-        return MusicBlock(
-            ticks_per_quarter=np.full(len(tokens), TICKS_PER_QUARTER, np.int32),
-            note_edges=num_notes[tokens.edges],
-            pitch=pitches[is_note],
+        onset = np.repeat(onset, num_pitches)
+        return steady_music(
+            TICKS_PER_QUARTER,
+            num_notes[tokens.edges],
+            pitch=pitches[pitches > 0],
             velocity=np.full(len(onset), self.options["velocity"], np.uint8),
             onset_tick=onset,
-            duration_tick=duration,
-            onset_sec=_seconds(onset),
-            offset_sec=_seconds(onset + duration),
-            press_edges=nothing,
-            press_tick=np.empty((0, 2), np.int32),
-            tempo_edges=nothing,
-            tempos=np.empty((0, 2), np.int32),
-            metre_edges=nothing,
-            metres=np.empty((0, 3), np.int32),
+            duration_tick=np.full(len(onset), ticks, np.int32),
         )
 
     def transpose(self, tokens: np.ndarray, semitones: int) -> np.ndarray:
@@ -226,10 +213,12 @@ class NoteChord(LearnedTokenizer):
         The octaves of a chord are not known: the caller has to know that its notes stay in `pitch_range`.
 
         Raises:
-            ValueError: a note would leave `pitch_range`, or there is an unknown token, which may be known elsewhere.
+            ValueError: a note would leave `pitch_range`, an id is none of the vocabulary's, or there is an unknown
+                token, which may be known elsewhere.
         """
         tokens = np.asarray(tokens)
-        if num := self.count_unknown(tokens):
+        check_ids(tokens, self.vocab)
+        if num := np.count_nonzero(tokens == UNKNOWN_ID):
             raise ValueError(f"{num} unknown tokens cannot be transposed: transpose the notes and encode them")
         codes = self._code_of_id[tokens.astype(np.int64)]
         moved = _moved(semitones)[codes]
@@ -238,6 +227,28 @@ class NoteChord(LearnedTokenizer):
         if ((moved < low) | (moved > high))[is_note].any():
             raise ValueError(f"{semitones} semitones move a pitch out of {self.pitch_range}")
         return np.where(codes == NO_CODE, tokens, self._id_of_code[moved]).astype(self.dtype)
+
+    def semitone_bounds(self, music: MusicBlock | None, tokens: TokenBlock | None) -> np.ndarray:
+        """Those of the notes, or of tokens alone those by which `transpose` moves them; see `Tokenizer`.
+
+        Of chords the octaves are not known: of tokens alone the notes that stand alone bound them, and unknown tokens,
+        which cannot be moved.
+        """
+        if music is not None:
+            return super().semitone_bounds(music, tokens)
+        assert tokens is not None
+        check_ids(tokens.values, self.vocab)
+        codes = self._code_of_id[tokens.values]
+        is_chord = codes >= FIRST_CHORD
+        is_note = (codes >= 0) & ~is_chord
+        note_edges = kept_edges(is_note, tokens.edges)
+        bounds = pitch_bounds(codes[is_note], note_edges, self.pitch_range)
+        has_notes, has_chords = np.diff(note_edges) > 0, np.diff(kept_edges(is_chord, tokens.edges)) > 0
+        # Farther no note can be moved at all.
+        width = self.pitch_range[1] - self.pitch_range[0]
+        bounds[has_chords & ~has_notes] = -width, width
+        bounds[np.diff(kept_edges(tokens.values == UNKNOWN_ID, tokens.edges)) > 0] = 0
+        return bounds
 
 
 def _wrong(what: str) -> SettingsError:
@@ -279,6 +290,12 @@ def _pitches() -> np.ndarray:
     return pitches
 
 
+@cache
+def _num_pitches() -> np.ndarray:
+    """How many pitches each code has."""
+    return np.count_nonzero(_pitches(), axis=1)
+
+
 def _moved(semitones: int) -> np.ndarray:
     """Code of each code transposed; of notes the pitch, whether there is one or not."""
     mask, up = np.arange(2**12), semitones % 12
@@ -286,11 +303,6 @@ def _moved(semitones: int) -> np.ndarray:
     # Far off the range is off the range.
     notes = np.arange(FIRST_CHORD) + max(min(semitones, FIRST_CHORD), -FIRST_CHORD)
     return np.concatenate((notes, FIRST_CHORD + turned))
-
-
-def _seconds(tick: np.ndarray) -> np.ndarray:
-    """As `TempoMap.seconds` has them, at 120 quarters a minute."""
-    return np.rint(tick * (500_000 / (1e6 * TICKS_PER_QUARTER)) * SEC_STEPS) / SEC_STEPS
 
 
 @cache

@@ -13,18 +13,16 @@ pedal is added.
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.errors import SettingsError
 from pianogen.midi.blocks import MusicBlock, steady_music
 from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER, SEC_STEPS
-from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock
+from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock, check_pitches
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 TICKS_PER_QUARTER = 500
 """Of decoded music: at 120 quarters a minute a tick is a millisecond."""
@@ -143,8 +141,7 @@ def _check(options: dict[str, Any]) -> None:
         if type(value) is not kind:
             raise SettingsError(f"tokenizer performance: {name} must be {words}, found {value!r}")
     low, high, step, longest = (options[n] for n in ("lowest_pitch", "highest_pitch", "step_ms", "max_shift_ms"))
-    if not 0 <= low <= high <= 127:
-        raise SettingsError(f"tokenizer performance: pitches must lie in 0-127, found {(low, high)}")
+    check_pitches("performance", low, high)
     if not 1 <= step <= 1000:
         raise SettingsError(f"tokenizer performance: step_ms must lie in 1-1000, found {step}")
     if longest % step or not 1 <= longest // step <= MAX_TIME_SHIFTS:
@@ -209,8 +206,7 @@ def _encode(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ids and their edges; `first_ids` as `Performance` has them, the other arguments as `MusicBlock`."""
     num = len(note_edges) - 1
-    first_on, first_off, first_shift, first_velocity, first_pedal = first_ids[:5]
-    max_shift = first_velocity - first_shift
+    max_shift = first_ids[3] - first_ids[2]
     most_notes, most_presses = 0, 0
     for i in range(num):
         most_notes = max(most_notes, note_edges[i + 1] - note_edges[i])
@@ -252,38 +248,72 @@ def _encode(
             larger = np.empty(max(most, len(values) * 3 // 2), np.uint16)
             larger[:n] = values[:n]
             values = larger
-        time, now_bin = 0, -1
-        a, b, c = 0, 0, 0
-        while b < num_notes or c < num_pedal:
-            # Notes end after they begin, so none is left to begin when all have ended.
-            time_b = ends[b] >> 7 if b < num_notes else 2**62
-            time_c = pedal[c] if c < num_pedal else 2**62
-            time_a = on[a] if a < num_notes else 2**62
-            then = min(time_a, time_b, time_c)
-            shift = then - time
-            while shift > 0:
-                part = min(shift, max_shift)
-                values[n] = first_shift + part - 1
-                n += 1
-                shift -= part
-            time = max(time, then)
-            if time_b == then:
-                values[n] = first_off + (ends[b] & 127) - lowest_pitch
-                b += 1
-            elif time_c == then:
-                # Down and up alternate, from down.
-                values[n] = first_pedal + 1 - (c & 1)
-                c += 1
-            else:
-                if bins[a] != now_bin:
-                    now_bin = bins[a]
-                    values[n] = first_velocity + now_bin
-                    n += 1
-                values[n] = first_on + (low_bits[a] >> 40) - lowest_pitch
-                a += 1
-            n += 1
+        n = _tell(
+            on[:num_notes], low_bits[:num_notes], bins[:num_notes], ends[:num_notes], pedal[:num_pedal], first_ids,
+            lowest_pitch, values, n,
+        )  # fmt: skip
         edges[i + 1] = n
     return values[:n].copy(), edges
+
+
+@njit
+def _tell(
+    on: np.ndarray,
+    low_bits: np.ndarray,
+    bins: np.ndarray,
+    ends: np.ndarray,
+    pedal: np.ndarray,
+    first_ids: np.ndarray,
+    lowest_pitch: int,
+    values: np.ndarray,
+    n: int,
+) -> int:
+    """Write the ids of one performance from the n-th on; where they end.
+
+    Args:
+        on: steps at which notes begin, ascending.
+        low_bits: of those notes the pitch << 40 with the end.
+        bins: and their velocities.
+        ends: steps at which notes end << 7 with their pitches, ascending.
+        pedal: steps at which the pedal goes down, up, and so on.
+        first_ids: as `Performance` has them.
+        lowest_pitch: that has an id.
+        values: to write to.
+        n: where to begin.
+    """
+    first_on, first_off, first_shift, first_velocity, first_pedal = first_ids[:5]
+    max_shift = first_velocity - first_shift
+    time, now_bin = 0, -1
+    a, b, c = 0, 0, 0
+    while b < len(on) or c < len(pedal):
+        # Notes end after they begin, so none is left to begin when all have ended.
+        time_b = ends[b] >> 7 if b < len(on) else 2**62
+        time_c = pedal[c] if c < len(pedal) else 2**62
+        time_a = on[a] if a < len(on) else 2**62
+        then = min(time_a, time_b, time_c)
+        shift = then - time
+        while shift > 0:
+            part = min(shift, max_shift)
+            values[n] = first_shift + part - 1
+            n += 1
+            shift -= part
+        time = max(time, then)
+        if time_b == then:
+            values[n] = first_off + (ends[b] & 127) - lowest_pitch
+            b += 1
+        elif time_c == then:
+            # Down and up alternate, from down.
+            values[n] = first_pedal + 1 - (c & 1)
+            c += 1
+        else:
+            if bins[a] != now_bin:
+                now_bin = bins[a]
+                values[n] = first_velocity + now_bin
+                n += 1
+            values[n] = first_on + (low_bits[a] >> 40) - lowest_pitch
+            a += 1
+        n += 1
+    return n
 
 
 @njit

@@ -7,9 +7,9 @@ the base ids back.
 `learn` sees the tokens that it is given and nothing else, and the same tokens give the same vocabulary.
 
 - BPE joins the two neighbours that are met most often, over and over (Sennrich et al., 2016; over music, Fradet et al.,
-  2023); of equal counts the pair of the lower ids. Learned by the library `tokenizers`, encoded here, to the same ids.
+  2023); of equal counts the pair of the lower ids. The library `tokenizers` learns and encodes the same.
 - Unigram drops from many runs those that the likelihood misses least, and encodes by the likeliest segmentation (Kudo,
-  2018). Learned and encoded here: what the library learns is another thing every time.
+  2018). What the library learns is another thing every time.
 
 docs/tokenizers/subwords.md has an example and measurements.
 """
@@ -17,9 +17,9 @@ docs/tokenizers/subwords.md has an example and measurements.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.errors import SettingsError
 from pianogen.lake import digest
 from pianogen.midi.blocks import MusicBlock
@@ -37,12 +37,10 @@ from pianogen.tokenizers.subwords_unigram import learn_unigram, runs_of_unigram
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 NUM_SPECIAL = len(SPECIAL_TOKENS)
 MOST_LEARNED = 5_000_000
-"""Base ids to learn from: memory is about 250 bytes for each."""
+"""Base ids to learn from: memory is about 50 bytes for each with BPE, 100 with Unigram."""
 
 
 class Subwords(LayeredTokenizer):
@@ -71,6 +69,8 @@ class Subwords(LayeredTokenizer):
     ) -> None:
         if not isinstance(base, Mapping):
             raise SettingsError(f"tokenizer subwords: base must be the settings of a tokenizer, found {base!r}")
+        if not isinstance(learned, (list, tuple)):
+            raise SettingsError(f"tokenizer subwords: learned must be a list of strings, found {learned!r}")
         self.name = "subwords"
         self.base = make_tokenizer(base)
         split = split or _default_split(self.base)
@@ -134,10 +134,10 @@ class Subwords(LayeredTokenizer):
         ids = np.ascontiguousarray(tokens.values)
         words = _word_edges(ids, tokens.edges, self._begins_word)
         if self.options["model"] == "bpe":
-            values, edges = merge(ids, tokens.edges, words, *self._merges)
+            values, edges = merge(ids, words, *self._merges)
         else:
-            values, edges = segment(ids, tokens.edges, words, len(self.base.vocab), self.scores, *self._trie)
-        return TokenBlock(values.astype(self.dtype, copy=False), edges)
+            values, edges = segment(ids, words, len(self.base.vocab), self.scores, *self._trie)
+        return TokenBlock(values.astype(self.dtype, copy=False), edges[np.searchsorted(words, tokens.edges)])
 
     def expand(self, tokens: TokenBlock) -> TokenBlock:
         """Ids to base ids; what is no id is passed over."""
@@ -163,7 +163,7 @@ def learn(
         model: "bpe" or "unigram".
         vocab_size: tokens to have at last, those of the base scheme included.
         split: "bar" or "none"; "bar" where the base scheme has tokens of bars, if nothing is said.
-        most_ids: of more music, performances are drawn until they have so many: memory is about 250 bytes for each.
+        most_ids: of more music, performances are drawn until they have so many.
         seed: by which they are drawn.
 
     Raises:

@@ -6,13 +6,12 @@ Tables of merges and of the trie of runs are arrays of 2**n places, hashed by ke
 import math
 from collections.abc import Sequence
 
-import numba
 import numpy as np
+
+from pianogen.compiled import njit
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 
 def joined_runs(runs: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -63,9 +62,9 @@ def pair_table(pairs: np.ndarray, joined: np.ndarray) -> tuple[np.ndarray, np.nd
 
 @njit
 def merge(
-    ids: np.ndarray, edges: np.ndarray, words: np.ndarray, keys: np.ndarray, ranks: np.ndarray, joined: np.ndarray
+    ids: np.ndarray, words: np.ndarray, keys: np.ndarray, ranks: np.ndarray, joined: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Merge the neighbours of the lowest rank, the leftmost first, until none can be; ids and their edges."""
+    """Merge the neighbours of the lowest rank, the leftmost first, until none can be; ids, and edges of the words."""
     longest = 0
     for w in range(len(words) - 1):
         longest = max(longest, words[w + 1] - words[w])
@@ -75,12 +74,8 @@ def merge(
     # Ranks and positions, the lowest on top; of a position no more than its pair's own, and one for each merge by it.
     heap = np.empty(3 * longest + 2, np.int64)
     values = np.empty(len(ids), np.uint32)
-    new_edges = np.zeros(len(edges), np.int64)
-    n, i = 0, 0
+    edges, n = np.zeros(len(words), np.int64), 0
     for w in range(len(words) - 1):
-        while edges[i] <= words[w] and i + 1 < len(edges):
-            new_edges[i] = n
-            i += 1
         begin, length = words[w], words[w + 1] - words[w]
         size = 0
         for k in range(length):
@@ -111,8 +106,8 @@ def merge(
             values[n] = now[k]
             n += 1
             k = following[k]
-    new_edges[i:] = n
-    return values[:n].copy(), new_edges
+        edges[w + 1] = n
+    return values[:n].copy(), edges
 
 
 @njit
@@ -183,7 +178,6 @@ def _build_trie(flat: np.ndarray, edges: np.ndarray, num_base: int) -> tuple[np.
 @njit
 def segment(
     ids: np.ndarray,
-    edges: np.ndarray,
     words: np.ndarray,
     num_base: int,
     scores: np.ndarray,
@@ -191,19 +185,15 @@ def segment(
     nodes: np.ndarray,
     token_at: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The likeliest tokens of each word; of equally likely ones those whose last is longest."""
+    """The likeliest tokens of each word, of equally likely ones those whose last is longest, and edges of the words."""
     longest = 0
     for w in range(len(words) - 1):
         longest = max(longest, words[w + 1] - words[w])
     best, token_to = np.empty(longest + 1), np.empty(longest + 1, np.int64)
     begin_of = np.empty(longest + 1, np.int64)
     values = np.empty(len(ids), np.uint32)
-    new_edges = np.zeros(len(edges), np.int64)
-    n, i = 0, 0
+    edges, n = np.zeros(len(words), np.int64), 0
     for w in range(len(words) - 1):
-        while edges[i] <= words[w] and i + 1 < len(edges):
-            new_edges[i] = n
-            i += 1
         word = ids[words[w] : words[w + 1]]
         _best_paths(word, False, num_base, scores, keys, nodes, token_at, best, token_to, begin_of)
         k, last = len(word), n
@@ -212,9 +202,8 @@ def segment(
             last += 1
             k = begin_of[k]
         values[n:last] = values[n:last][::-1].copy()
-        n = last
-    new_edges[i:] = n
-    return values[:n].copy(), new_edges
+        n = edges[w + 1] = last
+    return values[:n].copy(), edges
 
 
 @njit

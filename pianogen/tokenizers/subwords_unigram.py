@@ -3,6 +3,7 @@
 Source: Kudo, "Subword Regularization" (2018), by the rounds of SentencePiece.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -96,8 +97,7 @@ def _needed_most(
 ) -> np.ndarray:
     """Which tokens stay, ascending: all base ids, and the `num_kept` runs that the likelihood would miss most."""
     trie = trie_of(runs, num_base)
-    everything = np.array([0, len(ids)])
-    times = np.bincount(segment(ids, everything, words, num_base, scores, *trie)[0], minlength=len(runs))
+    times = np.bincount(segment(ids, words, num_base, scores, *trie)[0], minlength=len(runs))
     flat, edges = joined_runs(runs)
     loss = losses(flat, edges, num_base, scores, times, *trie)
     order = np.argsort(-loss[num_base:], kind="stable")[:num_kept] + num_base
@@ -122,14 +122,16 @@ def runs_of_unigram(learned: Sequence[str], num_base: int) -> tuple[list[tuple[i
     for text in learned:
         try:
             *numbers, score = text.split()
-            run = tuple(map(int, numbers))
-            found[run] = float(score)
-            if not run or not all(0 <= i < num_base for i in run):
+            run, likelihood = tuple(map(int, numbers)), float(score)
+            if not run or not all(0 <= i < num_base for i in run) or not math.isfinite(likelihood):
                 raise ValueError
         except (ValueError, AttributeError):
             raise SettingsError(
                 f"tokenizer subwords: a token must be base ids and a log-probability, found {text!r}"
             ) from None
+        if run in found:
+            raise SettingsError(f"tokenizer subwords: a run must not be learned twice, found {text!r} again")
+        found[run] = likelihood
     unseen = min(found.values(), default=0.0) + UNSEEN
     runs += [run for run in found if len(run) > 1]
     return runs, np.array([found.get(run, unseen) for run in runs])

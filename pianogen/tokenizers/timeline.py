@@ -57,9 +57,10 @@ class Timeline(NamedTuple):
     rest_tick: np.ndarray
     most_steps: int
     """More ids than any time below the longest shift takes, of shifts and rests together."""
-    tempo_usec: np.ndarray
-    """Microseconds per quarter of the tempi, ascending, float64."""
+    tempo_border_usec: np.ndarray
+    """Microseconds per quarter half way from each tempo to the next, ascending, float64."""
     tempo_id: np.ndarray
+    """Of the tempi, from the fastest."""
     default_tempo_id: int
     metre_id: np.ndarray
     """By numerator and denominator; -1 for those without."""

@@ -6,15 +6,13 @@ beat, those that begin with it alone. What names a chord are the intervals above
 notes: inversions have no name, and neither has a chord of which a lower key was struck after a higher one.
 """
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.tokenizers.timeline import Grid, Timeline
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
 MOST_NOTES = 10
 """That are looked at together."""

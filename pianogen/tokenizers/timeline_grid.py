@@ -3,15 +3,17 @@
 The grid, how values are rounded, and which notes come first are those of MidiTok 3.1 (`preprocess_score`).
 """
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.tokenizers.timeline import MIDI_LIKE, Grid, Timeline
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
+
+MAX_QUARTERS = 2**20
+"""What begins later is left out, and what lasts longer ends there: 12 hours at 1,456 quarters a minute. A file of a few
+bytes can claim 2,000 times as many, each of which would be tokens."""
 
 
 @njit
@@ -46,37 +48,40 @@ def on_grid(
     has_parts = line.with_programs and len(track) == most and len(program) == most
     for i in range(num):
         first, end, at = note_edges[i], note_edges[i + 1], new_note_edges[i]
-        old = ticks_per_quarter[i]
-        metre, new = _metres(line, metres[metre_edges[i] : metre_edges[i + 1]], old)
-        quarter[i] = new
+        source_quarter = ticks_per_quarter[i]
+        while end > first and onset_tick[end - 1] >= MAX_QUARTERS * source_quarter:
+            end -= 1
+        metre, grid_quarter = _metres(line, metres[metre_edges[i] : metre_edges[i + 1]], source_quarter)
+        quarter[i] = grid_quarter
         of_metre, of_press, of_tempo = new_metre_edges[i], new_press_edges[i], new_tempo_edges[i]
         new_metres[of_metre : of_metre + len(metre)] = metre
         new_metre_edges[i + 1] = of_metre + len(metre)
+        quarters = source_quarter, grid_quarter
         given = pitch[first:end], velocity[first:end], onset_tick[first:end], duration_tick[first:end]
         found = new_pitch[at:], new_velocity[at:], onset[at:], length[at:], row[at:]
         if has_parts and end > first:
             in_track, by = track[first:end], program[first:end]
             part_of, is_merged, press_program[i] = _parts(in_track, by)
-            rows, part_edges = _by_part(line, given, by, part_of, is_merged, old, new)
+            rows, part_edges = _by_part(line, given, by, part_of, is_merged, quarters)
             num_notes = 0
             for p in range(len(part_edges) - 1):
                 begin = num_notes
                 of_part = rows[part_edges[p] : part_edges[p + 1]]
-                num_notes = _add_notes(line, found, begin, of_part, given, old, new, metre)
+                num_notes = _add_notes(line, found, begin, of_part, given, quarters, metre)
                 part[at + begin : at + num_notes] = p
             _merge(found, part[at:], num_notes)
             for k in range(at, at + num_notes):
                 new_program[k] = part_of[128 + part[k]]
         else:
-            num_notes = _add_notes(line, found, 0, np.arange(end - first), given, old, new, metre)
+            num_notes = _add_notes(line, found, 0, np.arange(end - first), given, quarters, metre)
             if line.with_programs:
                 part[at : at + num_notes], new_program[at : at + num_notes] = 0, 0
         new_note_edges[i + 1] = at + num_notes
         new_press_edges[i + 1] = of_press + _add_presses(
-            line, presses[of_press:], press_tick[press_edges[i] : press_edges[i + 1]], old, new, metre
+            line, presses[of_press:], press_tick[press_edges[i] : press_edges[i + 1]], quarters, metre
         )
         new_tempo_edges[i + 1] = of_tempo + _add_tempos(
-            line, new_tempos[of_tempo:], tempos[tempo_edges[i] : tempo_edges[i + 1]], old, new, metre
+            line, new_tempos[of_tempo:], tempos[tempo_edges[i] : tempo_edges[i + 1]], quarters, metre
         )
     return Grid(
         quarter, new_note_edges, new_pitch, new_velocity, onset, length, row, part, new_program, new_press_edges,
@@ -88,12 +93,14 @@ def on_grid(
 
 
 @njit
-def _metres(line: Timeline, given: np.ndarray, old: int) -> tuple[np.ndarray, int]:
+def _metres(line: Timeline, given: np.ndarray, source_quarter: int) -> tuple[np.ndarray, int]:
     """Metres at the bars at which they can begin, and the ticks of a quarter on the grid."""
     kept = np.zeros((len(given) + 2, 3), np.int64)
     num = 0
     if line.with_metres:
         for k in range(len(given)):
+            if given[k, 0] >= MAX_QUARTERS * source_quarter:
+                break
             numerator, denominator = given[k, 1], given[k, 2]
             if numerator >= line.metre_id.shape[0] or denominator >= line.metre_id.shape[1]:
                 continue
@@ -107,19 +114,19 @@ def _metres(line: Timeline, given: np.ndarray, old: int) -> tuple[np.ndarray, in
     if num == 0:
         kept[0] = np.array([0, 4, 4])
         num = 1
-    new = line.positions
+    grid_quarter = line.positions
     if line.with_metres:
         highest = 0
         for k in range(num):
             highest = max(highest, kept[k, 2])
-        new = int(line.positions * highest / 4)
+        grid_quarter = line.positions * highest // 4
     if not line.with_metres:
-        return kept[:1], new
-    if new != old:
+        return kept[:1], grid_quarter
+    if grid_quarter != source_quarter:
         for k in range(num):
-            kept[k, 0] = int(kept[k, 0] * (new / old))
+            kept[k, 0] = int(kept[k, 0] * (grid_quarter / source_quarter))
     i = 0
-    bar = _bar_ticks(kept[0], new)
+    bar = _bar_ticks(kept[0], grid_quarter)
     previous = 0
     while i < num:
         if i >= 1 and kept[i, 1] == kept[i - 1, 1] and kept[i, 2] == kept[i - 1, 2]:
@@ -130,18 +137,18 @@ def _metres(line: Timeline, given: np.ndarray, old: int) -> tuple[np.ndarray, in
         past = (kept[i, 0] - previous) % bar
         if past:
             kept[i, 0] += bar - past
-        bar = _bar_ticks(kept[i], new)
+        bar = _bar_ticks(kept[i], grid_quarter)
         previous = kept[i, 0]
         if i >= 1 and kept[i, 0] == kept[i - 1, 0]:
             num = _without(kept, i - 1, num)
             if i >= 2 and kept[i - 1, 1] == kept[i - 2, 1] and kept[i - 1, 2] == kept[i - 2, 2]:
                 num = _without(kept, i - 1, num)
-                bar = _bar_ticks(kept[i - 2], new)
+                bar = _bar_ticks(kept[i - 2], grid_quarter)
                 previous = kept[i - 2, 0]
                 i -= 1
             continue
         i += 1
-    return kept[:num], new
+    return kept[:num], grid_quarter
 
 
 @njit
@@ -152,19 +159,19 @@ def _without(rows: np.ndarray, i: int, num: int) -> int:
 
 
 @njit
-def _beat_ticks(metre: np.ndarray, new: int) -> int:
-    return int(new * 4 / metre[2])
+def _beat_ticks(metre: np.ndarray, grid_quarter: int) -> int:
+    return int(grid_quarter * 4 / metre[2])
 
 
 @njit
-def _bar_ticks(metre: np.ndarray, new: int) -> int:
-    return _beat_ticks(metre, new) * metre[1]
+def _bar_ticks(metre: np.ndarray, grid_quarter: int) -> int:
+    return _beat_ticks(metre, grid_quarter) * metre[1]
 
 
 @njit
-def _step(metre: np.ndarray, new: int, positions: int) -> int:
+def _step(metre: np.ndarray, grid_quarter: int, positions: int) -> int:
     """Ticks between the lines of the grid under a metre."""
-    return int(new // (positions * (metre[2] / 4)))
+    return int(grid_quarter // (positions * (metre[2] / 4)))
 
 
 @njit
@@ -183,13 +190,13 @@ def _section(metre: np.ndarray, tick: int) -> int:
 
 
 @njit
-def _on_grid(line: Timeline, metre: np.ndarray, new: int, tick: int) -> int:
+def _on_grid(line: Timeline, metre: np.ndarray, grid_quarter: int, tick: int) -> int:
     """The nearest line of the grid of the metre that holds; of two the even one, as numpy rounds.
 
     Metres that follow each other with one denominator are one grid, which begins with the first of them.
     """
     k = _section(metre, tick)
-    step = _step(metre[k], new, line.positions)
+    step = _step(metre[k], grid_quarter, line.positions)
     while k and metre[k - 1, 2] == metre[k, 2]:
         k -= 1
     start = metre[k, 0] if k else 0
@@ -227,7 +234,7 @@ def _parts(track: np.ndarray, program: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 @njit
 def _by_part(
-    line: Timeline, given: tuple, program: np.ndarray, part_of: np.ndarray, is_merged: np.ndarray, old: int, new: int
+    line: Timeline, given: tuple, program: np.ndarray, part_of: np.ndarray, is_merged: np.ndarray, quarters: tuple
 ) -> tuple[np.ndarray, np.ndarray]:
     """Numbers of the notes, part after part, and their edges; several tracks are one as symusic sorts it.
 
@@ -247,15 +254,16 @@ def _by_part(
         filled[p] += 1
     for p in range(num_parts):
         if is_merged[part_of[128 + p]]:
-            _sort_merged(rows[edges[p] : edges[p + 1]], given, old, new)
+            _sort_merged(rows[edges[p] : edges[p + 1]], given, quarters)
     return rows, edges[: num_parts + 1]
 
 
 @njit
-def _sort_merged(rows: np.ndarray, given: tuple, old: int, new: int) -> None:
+def _sort_merged(rows: np.ndarray, given: tuple, quarters: tuple[int, int]) -> None:
     """Notes of one onset by duration, pitch and velocity."""
     pitch, velocity, onset, duration = given
-    scale, is_same = new / old, new == old
+    source_quarter, grid_quarter = quarters
+    scale, is_same = grid_quarter / source_quarter, grid_quarter == source_quarter
     keys = np.empty(len(rows), np.int64)
     for n in range(len(rows)):
         row = rows[n]
@@ -274,7 +282,7 @@ def _sort_merged(rows: np.ndarray, given: tuple, old: int, new: int) -> None:
 
 @njit
 def _add_notes(
-    line: Timeline, found: tuple, num: int, rows: np.ndarray, given: tuple, old: int, new: int, metre: np.ndarray
+    line: Timeline, found: tuple, num: int, rows: np.ndarray, given: tuple, quarters: tuple, metre: np.ndarray
 ) -> int:
     """Pitches, velocities, onsets, durations and rows of one part, behind the first num; how many are there.
 
@@ -284,32 +292,34 @@ def _add_notes(
         num: of notes that are there.
         rows: of the notes, in their order.
         given: columns to read.
-        old: ticks of a quarter there.
-        new: the same on the grid.
+        quarters: ticks of a quarter there, and on the grid.
         metre: of the performance.
     """
     pitch, velocity, onset_tick, duration_tick = given
     new_pitch, new_velocity, onset, length, rows_of_table = found
-    scale = new / old
-    is_same, has_several = new == old, _has_several_grids(line, metre)
-    row = line.row_of_beat[_beat_ticks(metre[0], new)]
+    source_quarter, grid_quarter = quarters
+    last_tick = MAX_QUARTERS * source_quarter
+    scale = grid_quarter / source_quarter
+    is_same, has_several = grid_quarter == source_quarter, _has_several_grids(line, metre)
+    row = line.row_of_beat[_beat_ticks(metre[0], grid_quarter)]
     longest = line.duration_tick.shape[1] - 1
     n = num
     for k in rows:
         if line.pitch_id[pitch[k]] < 0:
             continue
-        begin, lasts = np.int64(onset_tick[k]), np.int64(duration_tick[k])
+        begin = np.int64(onset_tick[k])
+        lasts = min(np.int64(duration_tick[k]), last_tick - begin)
         if not is_same:
             begin, lasts = _rounded(begin, scale), max(1, _rounded(lasts, scale))
         if has_several:
             end = begin + lasts
-            begin = _on_grid(line, metre, new, begin)
+            begin = _on_grid(line, metre, grid_quarter, begin)
             if line.scheme == MIDI_LIKE:
-                end = _on_grid(line, metre, new, end)
+                end = _on_grid(line, metre, grid_quarter, end)
                 if end <= begin:
-                    end = begin + _step(metre[_section(metre, begin)], new, line.positions)
+                    end = begin + _step(metre[_section(metre, begin)], grid_quarter, line.positions)
                 lasts = end - begin
-            row = line.row_of_beat[_beat_ticks(metre[_section(metre, begin)], new)]
+            row = line.row_of_beat[_beat_ticks(metre[_section(metre, begin)], grid_quarter)]
         if line.scheme != MIDI_LIKE:
             lasts = line.duration_tick[row, min(lasts, longest)]
         new_pitch[n], new_velocity[n] = pitch[k], velocity[k]
@@ -369,21 +379,26 @@ def _merge(found: tuple, part: np.ndarray, num: int) -> None:
 
 
 @njit
-def _add_presses(line: Timeline, found: np.ndarray, presses: np.ndarray, old: int, new: int, metre: np.ndarray) -> int:
+def _add_presses(line: Timeline, found: np.ndarray, presses: np.ndarray, quarters: tuple, metre: np.ndarray) -> int:
     """Presses of the pedal on the grid; those that touch are one. How many they are."""
     if not line.with_pedal:
         return 0
-    scale, has_several = new / old, _has_several_grids(line, metre)
+    source_quarter, grid_quarter = quarters
+    last_tick = MAX_QUARTERS * source_quarter
+    scale, has_several = grid_quarter / source_quarter, _has_several_grids(line, metre)
     num = 0
     for k in range(len(presses)):
-        down, lasts = np.int64(presses[k, 0]), np.int64(presses[k, 1]) - presses[k, 0]
-        if new != old:
+        if presses[k, 0] >= last_tick:
+            break
+        down = np.int64(presses[k, 0])
+        lasts = min(np.int64(presses[k, 1]), last_tick) - down
+        if grid_quarter != source_quarter:
             down, lasts = _rounded(down, scale), max(1, _rounded(lasts, scale))
         up = down + lasts
         if has_several:
-            down, up = _on_grid(line, metre, new, down), _on_grid(line, metre, new, up)
+            down, up = _on_grid(line, metre, grid_quarter, down), _on_grid(line, metre, grid_quarter, up)
             if up <= down:
-                up = down + _step(metre[_section(metre, down)], new, line.positions)
+                up = down + _step(metre[_section(metre, down)], grid_quarter, line.positions)
         if num and found[num - 1, 1] >= down:
             found[num - 1, 1] = max(found[num - 1, 1], up)
             continue
@@ -393,35 +408,33 @@ def _add_presses(line: Timeline, found: np.ndarray, presses: np.ndarray, old: in
 
 
 @njit
-def _add_tempos(line: Timeline, found: np.ndarray, given: np.ndarray, old: int, new: int, metre: np.ndarray) -> int:
+def _add_tempos(line: Timeline, found: np.ndarray, given: np.ndarray, quarters: tuple, metre: np.ndarray) -> int:
     """Tick and id of each tempo; of several at one tick the last, and one at the beginning. How many they are."""
     if not line.with_tempos:
         return 0
-    scale, has_several = new / old, _has_several_grids(line, metre)
+    source_quarter, grid_quarter = quarters
+    last_tick = MAX_QUARTERS * source_quarter
+    scale, has_several = grid_quarter / source_quarter, _has_several_grids(line, metre)
     num = 0
     for k in range(len(given)):
+        if given[k, 0] >= last_tick:
+            break
         tick = np.int64(given[k, 0])
-        if new != old:
+        if grid_quarter != source_quarter:
             tick = _rounded(tick, scale)
         if has_several:
-            tick = _on_grid(line, metre, new, tick)
+            tick = _on_grid(line, metre, grid_quarter, tick)
         if num == 0 and tick != 0:
             found[0, 0], found[0, 1] = 0, line.default_tempo_id
             num = 1
         if num and found[num - 1, 0] == tick:
             num -= 1
-        found[num, 0], found[num, 1] = tick, line.tempo_id[_closest(line.tempo_usec, given[k, 1])]
+        found[num, 0], found[num, 1] = (
+            tick,
+            line.tempo_id[np.searchsorted(line.tempo_border_usec, given[k, 1], side="right")],
+        )
         num += 1
     if num == 0:
         found[0, 0], found[0, 1] = 0, line.default_tempo_id
         num = 1
     return num
-
-
-@njit
-def _closest(values: np.ndarray, value: float) -> int:
-    """Place of the closest of ascending values; of two the greater."""
-    k = np.searchsorted(values, value)
-    if k == len(values) or (k and abs(value - values[k - 1]) < abs(value - values[k])):
-        k -= 1
-    return k

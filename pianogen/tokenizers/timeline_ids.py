@@ -9,6 +9,7 @@ part the ends of notes, the chord, and the notes that begin; MIDI-like with chor
 import numba
 import numpy as np
 
+from pianogen.compiled import njit
 from pianogen.tokenizers.timeline import (
     METRE,
     MIDI_LIKE,
@@ -24,8 +25,6 @@ from pianogen.tokenizers.timeline import (
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 inlined = numba.njit(inline="always", error_model="numpy")
 """Of what is called at every event; it takes arrays alone, since numba counts references to all of a named tuple."""
 
@@ -172,7 +171,7 @@ def _tell(
     line: Timeline, grid: Grid, chord: np.ndarray, i: int, key: np.ndarray, event: np.ndarray, out: np.ndarray, at: int
 ) -> int:
     """Write the ids of one performance; where they end."""
-    bits, new = _rank_bits(line), grid.quarter[i]
+    bits, grid_quarter = _rank_bits(line), grid.quarter[i]
     scheme, positions, program_changes = line.scheme, line.positions, line.program_changes
     with_rests, with_metres, with_programs = line.with_rests, line.with_metres, line.with_programs
     with_velocities, with_chords = line.velocity_id[1] >= 0, line.with_chords
@@ -184,7 +183,7 @@ def _tell(
     metre = grid.metres[grid.metre_edges[i]]
     if with_metres and scheme != REMI:
         metre = np.array([0, 4, 4])
-    bar_ticks, beat = _bar_and_beat(metre, new)
+    bar_ticks, beat = _bar_and_beat(metre, grid_quarter)
     metre_id = line.metre_id[metre[1], metre[2]]
     row = row_of_beat[beat]
     said, previous, note_end = -1, (-1 if scheme == REMI else 0), 0
@@ -245,7 +244,7 @@ def _tell(
                 bar_at_metre += (tick - tick_at_metre) // bar_ticks
                 tick_at_metre = tick
                 metre = grid.metres[n]
-                bar_ticks, beat = _bar_and_beat(metre, new)
+                bar_ticks, beat = _bar_and_beat(metre, grid_quarter)
                 metre_id, row = line.metre_id[metre[1], metre[2]], row_of_beat[beat]
                 if scheme == REMI:
                     # So that what comes next at this tick has a position.
@@ -260,9 +259,9 @@ def _tell(
 
 
 @inlined
-def _bar_and_beat(metre: np.ndarray, new: int) -> tuple[int, int]:
+def _bar_and_beat(metre: np.ndarray, grid_quarter: int) -> tuple[int, int]:
     """Ticks of a bar and of a beat."""
-    beat = int(new * 4 / metre[2])
+    beat = int(grid_quarter * 4 / metre[2])
     return beat * metre[1], beat
 
 

@@ -5,9 +5,10 @@ What they mean is what MidiTok 3.1 makes of them (`_tokens_to_score`).
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
+from pianogen.compiled import njit
+from pianogen.tokenizers.base import EOS_ID
 from pianogen.tokenizers.timeline import (
     BAR,
     DURATION,
@@ -31,9 +32,9 @@ from pianogen.tokenizers.timeline import (
 
 # pyright: reportArgumentType=false, reportReturnType=false
 # Its scalars are what numba makes of them.
-njit = numba.njit(cache=True, error_model="numpy")
-"""All that is compiled here stands in this file, which is what numba's cache looks at."""
 
+LAST_TICK = 2**30
+"""Where time stops, so that all ends of notes are int32."""
 _DEFAULT_VELOCITY = 100
 _OPEN = -1
 """Length of a note that has not ended."""
@@ -68,10 +69,11 @@ def decode(line: Timeline, values: np.ndarray, edges: np.ndarray) -> Decoded:
     Such are a pitch that no velocity and duration follow, the end of what does not sound, and what does not end.
     """
     num = len(edges) - 1
+    values, edges = _without_special(values, edges)
     counts = np.zeros(NUM_KINDS, np.int64)
     kind_of, kinds = line.kind, np.zeros(len(values), np.int64)
     for k in range(len(values)):
-        if 0 <= values[k] < len(kind_of):
+        if values[k] < len(kind_of):
             kinds[k] = kind_of[values[k]]
         counts[kinds[k]] += 1
     most = counts[PITCH] + counts[NOTE_ON]
@@ -94,10 +96,23 @@ def decode(line: Timeline, values: np.ndarray, edges: np.ndarray) -> Decoded:
         if line.scheme == MIDI_LIKE:
             music.note_edges[i + 1] = _without_open(line, music, music.note_edges[i], music.note_edges[i + 1])
         _sort(line, music, music.note_edges[i], music.note_edges[i + 1])
-        if line.with_programs:
-            begin = music.press_edges[i]
-            music.press_edges[i + 1] = begin + _unite(music.presses[begin : music.press_edges[i + 1]])
+        begin = music.press_edges[i]
+        music.press_edges[i + 1] = begin + _unite(music.presses[begin : music.press_edges[i + 1]])
     return music
+
+
+@njit
+def _without_special(values: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ids without PAD, BOS and EOS, and their edges: what they part belongs together."""
+    kept, kept_edges = np.empty(len(values), values.dtype), np.zeros_like(edges)
+    num = 0
+    for i in range(len(edges) - 1):
+        for k in range(edges[i], edges[i + 1]):
+            if values[k] > EOS_ID:
+                kept[num] = values[k]
+                num += 1
+        kept_edges[i + 1] = num
+    return kept[:num], kept_edges
 
 
 @njit
@@ -162,14 +177,14 @@ def _read(
                 first[key] = after[n]
                 length[begin + n] = clock[_TICK] - onset[begin + n]
         elif kind == SHIFT:
-            clock[_TICK] += length_tick[row_of_beat[clock[_BEAT]], value]
+            clock[_TICK] = min(clock[_TICK] + length_tick[row_of_beat[clock[_BEAT]], value], LAST_TICK)
         elif kind == POSITION:
             clock[_BAR] = max(clock[_BAR], 0)
-            clock[_TICK] = clock[_TICK_AT_BAR] + value * (clock[_BEAT] // positions)
+            clock[_TICK] = min(clock[_TICK_AT_BAR] + value * (clock[_BEAT] // positions), LAST_TICK)
         elif kind == BAR:
             clock[_BAR] += 1
             if clock[_BAR] > 0:
-                clock[_TICK] = clock[_TICK_AT_BAR] + clock[_BAR_TICKS]
+                clock[_TICK] = min(clock[_TICK_AT_BAR] + clock[_BAR_TICKS], LAST_TICK)
             clock[_TICK_AT_BAR] = clock[_TICK]
         elif kind == REST:
             _pass_rest(line, clock, value)
@@ -249,7 +264,7 @@ def _begin_metre(line: Timeline, clock: np.ndarray, value: int, metres: np.ndarr
 def _pass_rest(line: Timeline, clock: np.ndarray, value: int) -> None:
     if line.scheme != MIDI_LIKE:
         clock[_TICK] = max(clock[_NOTE_END], clock[_TICK])
-    clock[_TICK] += line.rest_length_tick[line.row_of_beat[clock[_BEAT]], value]
+    clock[_TICK] = min(clock[_TICK] + line.rest_length_tick[line.row_of_beat[clock[_BEAT]], value], LAST_TICK)
     if line.scheme == REMI:
         reached = clock[_BAR_AT_METRE] + (clock[_TICK] - clock[_TICK_AT_METRE]) // clock[_BAR_TICKS]
         if reached > clock[_BAR]:
@@ -309,8 +324,11 @@ def _sort(line: Timeline, music: Decoded, first: int, end: int) -> None:
 @njit
 def _unite(presses: np.ndarray) -> int:
     """Presses of all programs as those of one pedal: ascending, disjoint, none of no length. How many they are."""
-    order = np.argsort(presses[:, 0], kind="mergesort")
-    presses[:] = presses[order]
+    is_ascending = True
+    for k in range(1, len(presses)):
+        is_ascending &= presses[k - 1, 0] <= presses[k, 0]
+    if not is_ascending:
+        presses[:] = presses[np.argsort(presses[:, 0], kind="mergesort")]
     num = 0
     for down, up in presses:
         if up <= down:

@@ -1,17 +1,16 @@
 """REMI, TSD and MIDI-like with MidiTok's options and ids: what the three have in common."""
 
 import itertools
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from pianogen.errors import SettingsError
-from pianogen.midi.blocks import MusicBlock, in_its_tempos
-from pianogen.midi.time import DEFAULT_MICROSECONDS_PER_QUARTER
+from pianogen.midi.blocks import MusicBlock, in_its_tempos, steady_music
 from pianogen.tokenizers import timeline as kinds
-from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock, without_special
+from pianogen.tokenizers.base import SPECIAL_TOKENS, ShiftedTokenizer, TokenBlock
 from pianogen.tokenizers.timeline import Timeline
 from pianogen.tokenizers.timeline_chords import find_chords
 from pianogen.tokenizers.timeline_grid import on_grid
@@ -40,6 +39,8 @@ CHORDS = {
 """Semitones above the root of the chords that have a name."""
 UNKNOWN_CHORDS = (3, 4, 5)
 """How many notes a chord without a name has."""
+MOST_TEMPOS = 21_001
+"""All from 40 to 250 quarters a minute, which are told in hundredths."""
 ROOTS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
@@ -82,35 +83,44 @@ class TimelineOptions:
             default = type(self).__dataclass_fields__[name].default
             if name != "known_metres" and type(value) is not type(default):
                 wanted = "true or false" if isinstance(default, bool) else "a whole number"
-                raise SettingsError(f"tokenizer: {name} must be {wanted}, found {value!r}")
+                raise SettingsError(f"{name} must be {wanted}, found {value!r}")
         if not 0 <= self.lowest_pitch <= self.highest_pitch <= 127:
-            raise SettingsError(
-                f"tokenizer: pitches must lie in 0-127, found {(self.lowest_pitch, self.highest_pitch)}"
-            )
+            raise SettingsError(f"pitches must lie in 0-127, found {(self.lowest_pitch, self.highest_pitch)}")
         if not 0 <= self.num_velocities <= 127:
-            raise SettingsError(f"tokenizer: num_velocities must be 0 to 127, found {self.num_velocities}")
+            raise SettingsError(f"num_velocities must be 0 to 127, found {self.num_velocities}")
         if not 2 <= self.positions_per_quarter <= 480:
-            raise SettingsError(
-                f"tokenizer: positions_per_quarter must be 2 to 480, found {self.positions_per_quarter}"
-            )
+            raise SettingsError(f"positions_per_quarter must be 2 to 480, found {self.positions_per_quarter}")
         if self.rests and self.positions_per_quarter % 4:
             raise SettingsError(
-                f"tokenizer: rests need positions_per_quarter to be a multiple of 4, found {self.positions_per_quarter}"
+                f"rests need positions_per_quarter to be a multiple of 4, found {self.positions_per_quarter}"
             )
-        if self.num_tempos < 2:
-            raise SettingsError(f"tokenizer: num_tempos must be 2 or more, found {self.num_tempos}")
+        if not 2 <= self.num_tempos <= MOST_TEMPOS:
+            raise SettingsError(f"num_tempos must be 2 to {MOST_TEMPOS}, found {self.num_tempos}")
         needs = {"program_changes": "programs", "chord_roots": "chords", "unknown_chords": "chords"}
         for option, needed in needs.items():
             if getattr(self, option) and not getattr(self, needed):
-                raise SettingsError(f"tokenizer: {option} needs {needed}")
+                raise SettingsError(f"{option} needs {needed}")
+        self._check_metres()
+
+    def _check_metres(self) -> None:
+        if not isinstance(self.known_metres, list | tuple):
+            raise SettingsError(f"known_metres must be a list of metres such as 3/4, found {self.known_metres!r}")
         object.__setattr__(self, "known_metres", tuple(self.known_metres))
         parsed = [_parsed(metre) for metre in self.known_metres]
-        if self.metres and (4, 4) not in parsed:
-            raise SettingsError("tokenizer: known_metres must hold 4/4, which is assumed where none is stated")
-        if self.metres and (lowest := min(parsed, key=lambda metre: metre[1]))[1] * self.positions_per_quarter < 4:
+        for k, metre in enumerate(parsed):
+            if metre in parsed[:k]:
+                raise SettingsError(f"known_metres names {self.known_metres[k]} twice")
+        if not self.metres:
+            return
+        if (4, 4) not in parsed:
+            raise SettingsError("known_metres must hold 4/4, which is assumed where none is stated")
+        # Music of this metre alone has positions_per_quarter ticks in a beat of several quarters, whole ones in each.
+        longest = min(parsed, key=lambda metre: metre[1])
+        quarters = 4 // min(longest[1], 4)
+        if self.positions_per_quarter % quarters:
             raise SettingsError(
-                f"tokenizer: {lowest[0]}/{lowest[1]} of known_metres needs more than "
-                f"{self.positions_per_quarter} positions_per_quarter"
+                f"{longest[0]}/{longest[1]} of known_metres needs positions_per_quarter to be a multiple of "
+                f"{quarters}, found {self.positions_per_quarter}"
             )
 
     @property
@@ -136,23 +146,23 @@ class TimelineOptions:
     def in_miditok(self) -> dict[str, Any]:
         """The same in the words of `miditok.TokenizerConfig`, which is the `config` of the scheme `miditok`."""
         return {
-            "pitch_range": (self.lowest_pitch, self.highest_pitch),
+            "pitch_range": [self.lowest_pitch, self.highest_pitch],
             "use_velocities": bool(self.num_velocities),
             "num_velocities": self.num_velocities or 1,
             "beat_res": {f"{a}-{b}": steps for (a, b), steps in self.beat_res.items()},
             "use_rests": self.rests,
-            "beat_res_rest": self.beat_res_rest,
+            "beat_res_rest": {f"{a}-{b}": steps for (a, b), steps in self.beat_res_rest.items()},
             "use_tempos": self.tempos,
             "num_tempos": self.num_tempos,
-            "tempo_range": (40, 250),
+            "tempo_range": [40, 250],
             "use_time_signatures": self.metres,
-            "time_signature_range": self.metre_range,
+            "time_signature_range": {str(denominator): row for denominator, row in self.metre_range.items()},
             "use_sustain_pedals": self.pedal,
             "use_programs": self.programs,
             "program_changes": self.program_changes,
             "use_chords": self.chords,
             "chord_tokens_with_root_note": self.chord_roots,
-            "chord_unknown": (UNKNOWN_CHORDS[0], UNKNOWN_CHORDS[-1] + 1) if self.unknown_chords else None,
+            "chord_unknown": [UNKNOWN_CHORDS[0], UNKNOWN_CHORDS[-1] + 1] if self.unknown_chords else None,
             "use_pitchdrum_tokens": False,
             "remove_duplicated_notes": self.without_repeats,
         }
@@ -164,7 +174,16 @@ class TimelineTokenizer(ShiftedTokenizer):
     code = tuple(f"pianogen.tokenizers.timeline{part}" for part in ("", "_grid", "_chords", "_ids", "_notes"))
 
     def __init__(self, **options: Any) -> None:
-        self.config = TimelineOptions(**options)
+        names = [field.name for field in fields(TimelineOptions)]
+        for option in options:
+            if option not in names:
+                raise SettingsError(
+                    f"tokenizer {self.name}: there is no option {option!r}; options: {', '.join(names)}"
+                )
+        try:
+            self.config = TimelineOptions(**options)
+        except SettingsError as error:
+            raise SettingsError(f"tokenizer {self.name}: {error}") from None
         self.options = {**asdict(self.config), "known_metres": list(self.config.known_metres)}
         self.pitch_range = (self.config.lowest_pitch, self.config.highest_pitch)
         self.vocab = _vocab(self.name, self.config)
@@ -194,30 +213,25 @@ class TimelineTokenizer(ShiftedTokenizer):
 
     def decode_block(self, tokens: TokenBlock) -> MusicBlock:
         """Music on the scheme's own grid."""
-        tokens = without_special(tokens)
         found = decode(self._line, np.asarray(tokens.values, np.int32), tokens.edges)
         num = found.note_edges[-1]
-        onset, length = found.onset[:num], found.length[:num]
-        quarter = int(self._line.beat_of_denominator[4])
-        seconds = DEFAULT_MICROSECONDS_PER_QUARTER / 1e6 / quarter
-        press_edges, press_tick = _with_length(found.press_edges, found.presses[: found.press_edges[-1]])
-        music = MusicBlock(
-            ticks_per_quarter=np.full(len(tokens), quarter, np.int32),
-            note_edges=found.note_edges,
+        music = steady_music(
+            int(self._line.beat_of_denominator[4]),
+            found.note_edges,
             pitch=found.pitch[:num],
             velocity=found.velocity[:num],
-            onset_tick=onset,
-            duration_tick=length,
-            onset_sec=onset * seconds,
-            offset_sec=(onset + length) * seconds,
-            press_edges=press_edges,
-            press_tick=press_tick,
+            onset_tick=found.onset[:num],
+            duration_tick=found.length[:num],
+            presses=(found.press_edges, found.presses[: found.press_edges[-1]]),
+            track=found.track[:num],
+            program=found.program[:num],
+        )
+        music = replace(
+            music,
             tempo_edges=found.tempo_edges,
             tempos=found.tempos[: found.tempo_edges[-1]],
             metre_edges=found.metre_edges,
             metres=found.metres[: found.metre_edges[-1]],
-            track=found.track[:num],
-            program=found.program[:num],
         )
         return in_its_tempos(music) if len(music.tempos) else music
 
@@ -254,13 +268,6 @@ class TimelineTokenizer(ShiftedTokenizer):
             elif kind == "TimeSig":
                 bars[i] = int(value.partition("/")[0])
         return beats, bars
-
-
-def _with_length(edges: np.ndarray, press_tick: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Presses without those that end as they begin, which ids of no music may tell."""
-    is_kept = press_tick[:, 0] < press_tick[:, 1]
-    kept_before = np.concatenate(([0], np.cumsum(is_kept, dtype=np.int64)))
-    return kept_before[edges], press_tick[is_kept]
 
 
 # The vocabulary, in the order of MidiTok's
@@ -344,9 +351,9 @@ def _parsed(metre: str) -> tuple[int, int]:
     try:
         numerator, denominator = map(int, metre.split("/"))
     except (ValueError, AttributeError):
-        raise SettingsError(f"tokenizer: a metre such as 3/4 expected in known_metres, found {metre!r}") from None
+        raise SettingsError(f"a metre such as 3/4 expected in known_metres, found {metre!r}") from None
     if not 1 <= numerator <= 255 or denominator not in (1, 2, 4, 8, 16, 32, 64):
-        raise SettingsError(f"tokenizer: known_metres: {metre}: 1 to 255 over a power of two up to 64 expected")
+        raise SettingsError(f"known_metres: {metre}: 1 to 255 over a power of two up to 64 expected")
     return numerator, denominator
 
 
@@ -369,7 +376,8 @@ def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> 
     rest_ids = [place.get(f"Rest_{a}.{b}.{c}", -1) for a, b, c in rests]
     nearest = [_nearest(row) for row in length_tick]
     kind = np.array([_KINDS.get(token.partition("_")[0], 0) for token in vocab], np.int32)
-    tempo_usec, tempo_id = _tempo_table(options, place)
+    # From the fastest, so that microseconds ascend.
+    tempos = _tempos(options)[::-1]
     on, off = ("NoteOn", "NoteOff") if scheme == "midi_like" else ("Pitch", "")
     metre_id = np.full((256, 65), -1, np.int32)
     for numerator, denominator in metres:
@@ -381,7 +389,7 @@ def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> 
     pedal_programs = [program if options.programs else 0 for program in range(128)]
     steps_of_time = _most_steps(length_tick) + (_most_steps(rest_tick) if options.rests else 0)
     chord_id, unknown_chord_id = _chord_tables(options, place)
-    velocity_id = [place.get(f"Velocity_{velocities[_closest(velocities, v)]}", -1) for v in range(128)]
+    nearest_velocity = velocities[np.searchsorted(_borders(velocities), np.arange(128), side="right")].tolist()
     return Timeline(
         scheme=_SCHEMES[scheme],
         positions=steps,
@@ -400,7 +408,7 @@ def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> 
         chord_id=chord_id,
         unknown_chord_id=unknown_chord_id,
         chord_roots=int(options.chord_roots),
-        velocity_id=np.array(velocity_id, np.int32),
+        velocity_id=np.array([place.get(f"Velocity_{velocity}", -1) for velocity in nearest_velocity], np.int32),
         duration_id=_looked_up(nearest, length_tick, duration_ids),
         duration_tick=_looked_up(nearest, length_tick, None),
         shift_id=_looked_up([_longest(row) for row in length_tick], length_tick, shift_ids),
@@ -408,8 +416,8 @@ def _timeline(scheme: str, options: TimelineOptions, vocab: tuple[str, ...]) -> 
         rest_id=_looked_up([_longest(row) for row in rest_tick], rest_tick, rest_ids),
         rest_tick=_looked_up([_longest(row) for row in rest_tick], rest_tick, None),
         most_steps=steps_of_time,
-        tempo_usec=tempo_usec,
-        tempo_id=tempo_id,
+        tempo_border_usec=_borders(60e6 / tempos),
+        tempo_id=np.array([place.get(f"Tempo_{tempo}", -1) for tempo in tempos.tolist()], np.int32),
         default_tempo_id=place.get(f"Tempo_{_default_tempo(options)}", -1),
         metre_id=metre_id,
         bar_id=place.get("Bar_None", -1),
@@ -430,22 +438,20 @@ def _in_ticks(lengths: list[Length], beats: list[int]) -> np.ndarray:
     return np.array([[(a * c + b) * beat // c for a, b, c in lengths] for beat in beats], np.int64)
 
 
-def _closest(values: np.ndarray, value: float) -> int:
-    """Place of the closest of ascending values; of two the greater."""
-    k = int(np.searchsorted(values, value))
-    if k == len(values) or (k and abs(value - values[k - 1]) < abs(value - values[k])):
-        k -= 1
-    return k
+def _borders(values: np.ndarray) -> np.ndarray:
+    """Half way from each of ascending values to the next: what lies there is nearest to the greater."""
+    return (values[:-1] + values[1:]) / 2
 
 
 def _nearest(ticks: np.ndarray) -> list[int]:
     """Of each number of ticks up to the longest the place of the nearest length; of equal ones the last."""
-    return [int(np.flatnonzero(ticks == ticks[_closest(ticks, t)])[-1]) for t in range(int(ticks[-1]) + 1)]
+    nearest = ticks[np.searchsorted(_borders(ticks), np.arange(ticks[-1] + 1), side="right")]
+    return (np.searchsorted(ticks, nearest, side="right") - 1).tolist()
 
 
 def _longest(ticks: np.ndarray) -> list[int]:
     """Of each number of ticks up to the longest the place of the longest length that is not longer; -1 below all."""
-    return [int(np.searchsorted(ticks, t, side="right")) - 1 for t in range(int(ticks[-1]) + 1)]
+    return (np.searchsorted(ticks, np.arange(ticks[-1] + 1), side="right") - 1).tolist()
 
 
 def _looked_up(places: list[list[int]], ticks: np.ndarray, ids: list[int] | None) -> np.ndarray:
@@ -483,12 +489,6 @@ def _chord_tables(options: TimelineOptions, place: dict[str, int]) -> tuple[np.n
 def _default_tempo(options: TimelineOptions) -> float:
     tempos = _tempos(options)
     return float(tempos[np.argmin(np.abs(tempos - DEFAULT_QPM))])
-
-
-def _tempo_table(options: TimelineOptions, place: dict[str, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Microseconds per quarter, ascending, and the ids of these tempi."""
-    tempos = _tempos(options)[::-1]
-    return 60e6 / tempos, np.array([place.get(f"Tempo_{tempo}", -1) for tempo in tempos.tolist()], np.int32)
 
 
 def _value(token: str, lengths: list[Length], rests: list[Length]) -> int:

@@ -21,6 +21,8 @@ from pianogen.models import ModelConfig
 
 DEVICES = ("auto", "cpu", "cuda")
 NAME = re.compile(r"[a-z0-9_-]+")
+LEAST_SHARE = 2**-14
+"""Of a mixture; see `shards.examples.Mixture`, which deals out so many examples at a time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,10 @@ class DataConfig:
                     f"where it has one, such as jsb:3+custom; found {self.datasets!r}"
                 )
             weights[name] = value
+        if "all" in weights:
+            raise SettingsError(f"data.datasets: a mixture names its datasets one by one, found {self.datasets!r}")
+        if min(weights.values()) / sum(weights.values()) < LEAST_SHARE:
+            raise SettingsError(f"data.datasets: a weight is less than 1 in {1 / LEAST_SHARE:,.0f}: {self.datasets!r}")
         return weights
 
 

@@ -11,8 +11,8 @@ from pianogen.shards.examples import Batch, Loader, Source, batch_of
 class ExampleDataset(torch.utils.data.Dataset):
     """The examples of a whole training, in order; tokens stay in the memory-mapped shards.
 
-    An example is a dict of int64 tensors of shape (context_length,): `input_ids`, and the token that follows
-    each, as `labels` (`examples.IGNORED` past the end).
+    An example is a dict of int64 tensors of shape (context_length,): `input_ids`, and the token that follows each, as
+    `labels` (`examples.IGNORED` past the end). Of a scheme without ids they are float32, with one dimension more.
 
     Args:
         source: the examples.

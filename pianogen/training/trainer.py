@@ -108,6 +108,11 @@ def _make_trainer(
     config: ExperimentConfig, shards: ShardSet, folder: Path, device: Device, recorder: "_Recorder"
 ) -> "_Trainer":
     settings = config.training
+    if shards.tokenizer.width > 1:
+        raise TrainingError(
+            f"model {config.model.name} reads ids; a token of {shards.tokenizer.name} as it is set is a row of "
+            f"{shards.tokenizer.width} numbers: take another tokenizer"
+        )
     set_seed(settings.seed)
     model = make_model(config.model, len(shards.tokenizer.vocab))
     num_examples = settings.steps * settings.gradient_accumulation_steps * settings.batch_size
@@ -155,7 +160,10 @@ def _examples(config: ExperimentConfig, shards: ShardSet) -> Source:
     weights = config.data.weights
     if weights is None:
         return Examples(shards.sequences("train"), cut, shards.tokenizer)
-    sources = {name: Examples(shards.sequences("train", [name]), cut, shards.tokenizer) for name in weights}
+    parts = {name: shards.sequences("train", [name]) for name in weights}
+    if silent := [name for name, part in parts.items() if not len(part)]:
+        raise TrainingError(f"data.datasets: {silent[0]} has no music in train; leave it out of the mixture")
+    sources = {name: Examples(part, cut, shards.tokenizer) for name, part in parts.items()}
     return Mixture(sources, weights, config.training.seed)
 
 

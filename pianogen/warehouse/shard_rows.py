@@ -44,6 +44,15 @@ SEQUENCES_COMMENT = (
     "One row per sequence of the shards, with what varies it from its performance. Read from the Arrow files, by "
     "`pianogen sql` and `query_warehouse` alone. Units: semitones, ratios, MIDI velocity, milliseconds, tokens."
 )
+_NO_SEQUENCES = """
+    select
+        null::varchar as experiment, null::varchar as split, null::varchar as dataset, null::integer as shard,
+        null::varchar as performance_id, null::tinyint as semitones, null::double as stretch,
+        null::double as velocity_scale, null::tinyint as velocity_shift, null::double as jitter_ms,
+        null::varchar as pedal, null::integer as num_notes, null::integer as num_tokens, null::uinteger[] as token_ids,
+        null::float[][] as vectors
+    where false
+"""
 _NAMES_SEQUENCES = re.compile(r"\bsequences\b", re.IGNORECASE)
 
 
@@ -121,5 +130,4 @@ def create_sequences(connection: duckdb.DuckDBPyConnection, folder: Path) -> Non
                 pedal, num_notes, len(token_ids)::integer as num_tokens, {tokens} as token_ids, {vectors} as vectors
             from {name}
         """)
-    if selects:
-        connection.execute(f"create temporary view sequences as {' union all '.join(selects)}")
+    connection.execute(f"create temporary view sequences as {' union all '.join(selects) or _NO_SEQUENCES}")

@@ -51,13 +51,13 @@ def check_batch(bases: list[bytes], batch: list[tuple], only_piano: bool) -> Non
         assert together.tables[name].cast(schema).equals(expected), name
 
 
-@settings(max_examples=examples(900), **FUZZ)
+@settings(max_examples=examples(600), **FUZZ)
 @given(BATCHES, st.booleans())
 def test_damaged_files_are_music_or_rejected_alone_as_together(batch, only_piano):
     check_batch(BUILT, batch, only_piano)
 
 
-@settings(max_examples=examples(1300), **FUZZ)
+@settings(max_examples=examples(800), **FUZZ)
 @given(batch=BATCHES, only_piano=st.booleans())
 def test_damaged_real_files_are_music_or_rejected_alone_as_together(real_files, batch, only_piano):
     check_batch(real_files, batch, only_piano)

@@ -164,7 +164,10 @@ def test_the_settings_name_tokenizers_beside_the_built_in_ones(tmp_path):
         ("[tokenizers]\nnope = false", "nope = false: no such tokenizer; there are remi, "),
         ('[tokenizers.a]\nname = "nope"', r"\[tokenizers.a\]: tokenizer 'nope' is not known"),
         ('[tokenizers.a]\nname = "remi"\npedals = true', r"\[tokenizers.a\]: tokenizer remi: "),
-        ('[tokenizers.a]\nname = "remi"\nnum_velocities = 900', r"\[tokenizers.a\]: tokenizer: num_velocities must be"),
+        (
+            '[tokenizers.a]\nname = "remi"\nnum_velocities = 900',
+            r"\[tokenizers.a\]: tokenizer remi: num_velocities must be",
+        ),
     ],
 )
 def test_a_wrong_setting_is_named(tmp_path, text, said):

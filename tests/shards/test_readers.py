@@ -127,7 +127,7 @@ def test_any_row_is_read_without_reading_others(lake, name):
             assert reader.schema.field("token_ids").type == (
                 pa.list_(pa.list_(pa.float32(), 4)) if name == "vectors" else pa.list_(pa.uint16())
             )
-    assert all(np.shares_memory(sequences[i], sequences.values[sequences.part[i]]) for i in range(len(sequences)))
+    assert all(np.shares_memory(sequences[i], sequences.values[sequences.batch[i]]) for i in range(len(sequences)))
     assert all(not values.flags.writeable for values in sequences.values)
 
 

@@ -20,7 +20,7 @@ from pianogen.augment import AugmentConfig
 from pianogen.errors import ContaminationError, SettingsError, ShardError
 from pianogen.lake import Lake, Manifest
 from pianogen.midi.columns import from_table
-from pianogen.shards import SPLITS, ShardSet, build_shards
+from pianogen.shards import SPLITS, ShardSet, build_shards, plan_shards
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, make_tokenizer
 
 
@@ -251,12 +251,17 @@ def test_the_datasets_asked_for_are_taken_and_no_others(tmp_path):
         ids = ShardSet(lake, "tiny").sequences(split).performance_ids
         assert {dataset_of[i] for i in ids} == {"two"}
     assert build(lake).info["datasets"] == ["one", "two"]
+    with pytest.raises(ShardError, match="split must be one of train, validation, test, found 'valid'"):
+        ShardSet(lake, "tiny").sequences("valid")
 
 
 def test_a_split_without_music_is_refused(tmp_path):
     lake = write_lake(tmp_path / "lake", {"1" * 32: ("train", scale(60, 20)), "2" * 32: ("test", scale(60, 20))})
     with pytest.raises(ShardError, match="no music in validation of all datasets; add performances"):
         build(lake)
+    with pytest.raises(ShardError, match="no music in validation of all datasets; add performances"):
+        plan_shards(lake, tokenizer={"name": "remi"}, augment=AugmentConfig())
+    assert not lake.block_path("shards", "").exists()
 
 
 def test_music_that_the_tokens_hold_in_two_splits_is_refused(tmp_path):

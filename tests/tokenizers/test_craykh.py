@@ -188,6 +188,14 @@ def test_hours_of_silence_are_frames_and_no_more():
     assert CODER.decode(tokens).onset_tick.tolist() == [0, 36_000_000]
 
 
+def test_any_number_of_frames_is_a_time_that_can_be():
+    coder = Craykh(frame_ms=1000)
+    hours = " " * (2**31 // 1000 + 10)
+    back = coder.decode(coder.tokens_of(f"G {hours}GK KG G  N "))
+    last = 2**30 // 1000 * 1000
+    assert rows_of(back) == [(0, 60, 2000, 64), (last, 60, 2000, 64), (last, 64, 2000, 64), (last, 67, 2000, 64)]
+
+
 @given(any_music())
 def test_text_and_tokens_tell_the_same(columns):
     tokens = CODER.encode(columns)

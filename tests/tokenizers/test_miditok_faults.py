@@ -59,6 +59,17 @@ def test_a_note_of_no_length_ends_before_it_begins_where_there_are_chords():
     assert said(coder, coder.encode(replace(short, duration_tick=np.array([8, 0]))))[-1] == "NoteOff_72"
 
 
+def test_halves_beside_quarters_need_an_eighth_in_miditok_where_sixteenths_are_known():
+    coder = Tsd(metres=True, known_metres=("4/4", "2/2", "5/16"), positions_per_quarter=24)
+    metres = np.array([[0, 2, 2], [1920, 4, 4]], np.int32)
+    music = replace(notes((0, 60, 1), (4, 62, 1), (9, 64, 2)), metres=metres)
+    with pytest.raises(KeyError, match="48"):
+        reference_ids(reference_of(coder), music)
+    back = coder.decode(coder.encode(music))
+    assert (back.onset_tick / back.ticks_per_quarter).tolist() == [0, 4, 9]
+    assert (back.duration_tick / back.ticks_per_quarter).tolist() == [1, 1, 2]
+
+
 def test_no_ids_cannot_be_decoded_by_miditok_with_programs():
     coder = Tsd(programs=True)
     with pytest.raises(AttributeError):

@@ -158,12 +158,73 @@ def test_with_programs_parts_are_tracks_that_come_back(music):
     assert CODERS["TSD"].encode(music).tolist() == CODERS["TSD"].encode(replace(music, track=music.track[:0])).tolist()
 
 
+def test_options_are_kept_as_json_has_them_and_mean_what_miditok_says():
+    config = {
+        "beat_res": {(0, 4): 12, (4, 12): 6},
+        "use_rests": True,
+        "beat_res_rest": {(0, 1): 4},
+        "use_time_signatures": True,
+        "time_signature_range": {8: (3, 5), 4: [4]},
+        "use_chords": True,
+        "chord_maps": {"fifth": (0, 7)},
+        "pitch_range": (30, 90),
+    }
+    coder = MidiTokScheme(config=config)
+    assert coder.options["config"] == {
+        "beat_res": {"0-4": 12, "4-12": 6},
+        "use_rests": True,
+        "beat_res_rest": {"0-1": 4},
+        "use_time_signatures": True,
+        "time_signature_range": {"8": [3, 4, 5], "4": [4]},
+        "use_chords": True,
+        "chord_maps": {"fifth": [0, 7]},
+        "pitch_range": [30, 90],
+    }
+    again = MidiTokScheme(**coder.options)
+    special = {"special_tokens": ["PAD", "BOS", "EOS"], "use_pitchdrum_tokens": False}
+    reference = miditok.REMI(miditok.TokenizerConfig(**special, **config))
+    assert again.vocab == coder.vocab == tuple(sorted(reference.vocab, key=reference.vocab.get))
+    for ticks_per_quarter in (96, 480):
+        music = replace(notes((0, 60, 1), (0, 67, 1), (2, 40, 1)), ticks_per_quarter=ticks_per_quarter)
+        assert again.encode(music).tolist() == reference_ids(reference, music)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_schemes_that_make_a_sequence_of_each_part_are_refused_and_the_others_keep_all_parts(scheme):
+    config = {"use_programs": True, "one_token_stream_for_programs": False}
+    if scheme not in ("BEAT", "MMM", "MuMIDI"):
+        with pytest.raises(SettingsError, match=f"{scheme} has to make one sequence of all parts"):
+            MidiTokScheme(scheme=scheme, config=config)
+        config["one_token_stream_for_programs"] = True
+    music = replace(
+        notes((0, 60, 1), (0, 40, 1)), track=np.array([1, 0], np.int16), program=np.array([32, 0], np.uint8)
+    )
+    coder = MidiTokScheme(scheme=scheme, config=config)
+    assert sorted(coder.decode(coder.encode(music)).pitch.tolist()) == [40, 60]
+
+
 @pytest.mark.parametrize(
     "options, says",
     [
         ({"scheme": "Remi"}, "scheme must be one of BEAT, CPWord, .*, found 'Remi'"),
         ({"scheme": "REMI", "config": {"pitch_range": (0, 200)}}, "REMI refuses .*pitch_range"),
         ({"scheme": "REMI", "config": {"beat_res": 8}}, "beat_res must be like .*, found 8"),
+        ({"config": {"beat_res_rest": {"0": 8}}}, "beat_res_rest must be like .*, found {'0': 8}"),
+        ({"config": {"time_signature_range": {"x": [3]}}}, "time_signature_range must be like .*, found {'x'"),
+        ({"config": {"chord_maps": {"min": 3}}}, "chord_maps must be like .*, found {'min': 3}"),
+        ({"config": {"programs": {1, 2}}}, "config must be what JSON can hold: .*set"),
+        ({"config": "x"}, "config must have options of TokenizerConfig by name, found 'x'"),
+        ({"config": []}, r"config must have options of TokenizerConfig by name, found \[\]"),
+        ({"config": {"use_rest": True}}, "REMI has no option 'use_rest' in its config; did you mean use_rests?"),
+        ({"scheme": "TSD", "config": {"max_bar_embedding": 60}}, "TSD has no option 'max_bar_embedding'"),
+        (
+            {"config": {"special_tokens": ["PAD"]}},
+            r"special_tokens must begin with PAD, BOS, EOS, found \['PAD_None'\]",
+        ),
+        (
+            {"scheme": "TSD", "config": {"use_programs": True, "one_token_stream_for_programs": False}},
+            "with use_programs TSD has to make one sequence of all parts: one_token_stream_for_programs must be true",
+        ),
     ],
 )
 def test_options_that_cannot_be_are_refused(options, says):

@@ -258,7 +258,7 @@ def test_unknown_tokens_are_unk_and_a_silent_step():
     coder = NoteChord(vocab=["A4", "4.7.11"])
     ids = coder.encode(notes((0, 69, 1), (1, 70, 1), (2, 69, 1)))
     assert [coder.vocab[i] for i in ids] == ["A4", "UNK_None", "A4"]
-    assert coder.count_unknown(ids) == 1
+    assert ids.tolist().count(UNKNOWN_ID) == 1
     assert coder.decode(ids).onset_tick.tolist() == [0, 480]
 
 
@@ -288,7 +288,7 @@ def test_learning_knows_all_that_it_was_given_however_it_is_cut(pieces, cut):
     whole = NoteChord.learn([music_block(pieces)])
     assert whole.vocab == NoteChord.learn([music_block(pieces[:cut]), music_block(pieces[cut:])]).vocab
     ids = whole.encode_block(music_block(pieces)).values
-    assert whole.count_unknown(ids) == 0
+    assert UNKNOWN_ID not in ids
     assert set(ids.tolist()) == set(range(4, len(whole.vocab)))
     assert list(whole.vocab[4:]) == sorted({token for piece in pieces for token in defined(piece)})
 
@@ -314,6 +314,28 @@ def test_transposing_into_what_was_not_learned_is_unknown(seed, semitones):
 def test_transposing_off_the_range_is_refused(pitch, semitones):
     with pytest.raises(ValueError, match=rf"{semitones} semitones move a pitch out of \(12, 127\)"):
         CODER.transpose(CODER.encode(notes((0, pitch, 1))), semitones)
+
+
+def test_of_tokens_alone_notes_bound_transpositions_and_chords_do_not():
+    columns = [
+        notes((0, 96, 1), (0, 100, 1), (0, 103, 1), (1, 36, 1), (1, 40, 1), (2, 60, 1), (3, 100, 1)),
+        notes((0, 96, 1), (0, 100, 1), (0, 103, 1)),
+        notes(),
+    ]
+    coder = NoteChord(lowest_pitch=21, highest_pitch=108)
+    music = music_block(columns)
+    tokens = coder.encode_block(music)
+    assert coder.semitone_bounds(music, tokens).tolist() == [[-15, 5], [-75, 5], [0, 0]]
+    assert coder.semitone_bounds(None, tokens).tolist() == [[-39, 8], [-87, 87], [0, 0]]
+    for i, (low, high) in enumerate(coder.semitone_bounds(None, tokens).tolist()):
+        coder.transpose(tokens[i], low)
+        coder.transpose(tokens[i], high)
+
+
+def test_tokens_of_which_one_is_unknown_stay_where_they_are():
+    coder = NoteChord(vocab=["A4", "4.7.11"])
+    tokens = coder.encode_block(music_block([notes((0, 69, 1), (1, 70, 1)), notes((0, 69, 1))]))
+    assert coder.semitone_bounds(None, tokens).tolist() == [[0, 0], [-57, 58]]
 
 
 def test_transposing_what_is_unknown_is_refused():

@@ -2,9 +2,6 @@
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections import Counter
 from itertools import islice, pairwise
 from pathlib import Path
@@ -282,48 +279,27 @@ def test_of_much_music_some_is_drawn_by_its_seed():
     assert learn(WHOLE, sequences, most_ids=60, seed=1).options == learn(WHOLE, some).options
 
 
-SCRIPT = """
-import hashlib, sys
-from test_subwords import remi_tokens
-from pianogen.tokenizers.subwords import learn
-base, train = remi_tokens(3)
-for model in ("bpe", "unigram"):
-    learned = learn(base, train, model=model, vocab_size=600).options["learned"]
-    print(len(learned), hashlib.sha256("\\n".join(learned).encode()).hexdigest())
-"""
-
-
-def test_any_number_of_threads_learns_the_same():
-    found = set()
-    for threads in ("1", "2"):
-        env = {
-            **os.environ,
-            "RAYON_NUM_THREADS": threads,
-            "TOKENIZERS_PARALLELISM": "false" if threads == "1" else "true",
-            "PYTHONHASHSEED": threads,
-            "PYTHONPATH": os.pathsep.join(map(str, (PROJECT, PROJECT / "tests", PROJECT / "tests/tokenizers"))),
-        }
-        done = subprocess.run([sys.executable, "-c", SCRIPT], env=env, capture_output=True, text=True, check=True)
-        found.add(done.stdout)
-    assert len(found) == 1
-    assert found.pop().count("\n") == 2
-
-
 @pytest.mark.parametrize("split", ["bar", "none"])
-def test_ids_are_the_librarys_own(split):
+def test_merges_and_ids_are_the_librarys_own(split):
     from tokenizers import Tokenizer as Library
-    from tokenizers import models
+    from tokenizers import models, trainers
+
+    def text_of(ids):
+        return "".join(chr(0xE000 + int(i)) for i in ids)
 
     base, train = remi_tokens(0)
-    coder = learn(base, train, vocab_size=700, split=split)
-    as_text = ["".join(chr(0xE000 + int(i)) for i in run) for run in coder.runs]
-    pairs = [tuple(as_text[int(i)] for i in text.split()) for text in coder.options["learned"]]
-    library = Library(models.BPE(vocab={text: i for i, text in enumerate(as_text)}, merges=pairs))
-    other = base.encode_block(music_block(corpus(30)))
     starts = {base.vocab.index("Bar_None")} if split == "bar" else set()
+    alphabet = [text_of([i]) for i in range(len(base.vocab))]
+    library = Library(models.BPE(vocab={text: i for i, text in enumerate(alphabet)}, merges=[]))
+    trainer: Any = trainers.BpeTrainer(vocab_size=700, min_frequency=2, show_progress=False, initial_alphabet=alphabet)
+    library.train_from_iterator((text_of(word) for word in words_of(lists(train), starts)), trainer=trainer)
+    learned = json.loads(library.to_str())["model"]
+    coder = learn(base, train, vocab_size=700, split=split)
+    merges = [" ".join(str(learned["vocab"][text]) for text in pair) for pair in learned["merges"]]
+    assert coder.options["learned"] == merges
+    other = base.encode_block(music_block(corpus(30)))
     for one, short in zip(lists(other), lists(coder.shorten(other)), strict=True):
-        parts = words_of([one], starts)
-        assert short == [i for word in parts for i in library.encode("".join(chr(0xE000 + i) for i in word)).ids]
+        assert short == [i for word in words_of([one], starts) for i in library.encode(text_of(word)).ids]
 
 
 def test_a_run_lies_within_a_bar():
@@ -366,6 +342,32 @@ def test_what_the_base_says_of_music_holds():
         assert np.array_equal(getattr(back, name), getattr(plain, name))
     with pytest.raises(ValueError, match="have to be transposed before"):
         coder.transpose(coder.encode(columns), 1)
+
+
+def test_bars_are_those_of_the_base_that_a_run_begins_with():
+    for settings_of_base in ({"name": "remi"}, {"name": "tsd"}, {"name": "jsb"}):
+        base = make_tokenizer(settings_of_base)
+        tokens = base.encode_block(music_block(corpus(0)))
+        coder = learn(base, tokens, vocab_size=len(base.vocab) + 150, split="none")
+        num_found = 0
+        for one, short in zip(lists(tokens), lists(coder.shorten(tokens)), strict=True):
+            begins = np.cumsum([0, *(len(coder.runs[i]) for i in short)])
+            bars = set(base.bar_starts(np.array(one, base.dtype)).tolist())
+            found = coder.bar_starts(np.array(short, coder.dtype))
+            assert begins[found].tolist() == [at for at in begins[:-1].tolist() if at in bars]
+            num_found += len(found)
+        assert num_found
+    assert learn(make_tokenizer({"name": "craykh"}), block(), vocab_size=400).bar_starts(np.arange(9)) is None
+
+
+def test_voices_stay_in_their_range():
+    base = make_tokenizer({"name": "jsb"})
+    music = music_block(corpus(0))
+    tokens = base.encode_block(music)
+    coder = learn(base, tokens, vocab_size=len(base.vocab) + 50)
+    expected = base.semitone_bounds(music, None)
+    assert np.array_equal(coder.semitone_bounds(music, None), expected)
+    assert np.array_equal(coder.semitone_bounds(None, coder.shorten(tokens)), expected)
 
 
 def test_special_ids_keep_their_places():
@@ -420,6 +422,13 @@ LETTERS = {"name": "test_subwords:Letters"}
         ({"base": LETTERS, "learned": ["4 5"], "vocab_size": 9}, r"10 tokens were learned, vocab_size is 9"),
         ({"base": LETTERS, "learned": ["4 99 -1"], "model": "unigram"}, r"base ids and a log-prob.*found '4 99 -1'"),
         ({"base": LETTERS, "learned": ["-1.5"], "model": "unigram"}, r"base ids and a log-probability, found '-1.5'"),
+        ({"base": LETTERS, "learned": ["4 5 nan"], "model": "unigram"}, "base ids and a log-prob.*found '4 5 nan'"),
+        (
+            {"base": LETTERS, "learned": ["4 5 -1", "4 5 -2"], "model": "unigram"},
+            "a run must not be learned twice, found '4 5 -2' again",
+        ),
+        ({"base": LETTERS, "learned": 5}, "learned must be a list of strings, found 5"),
+        ({"base": LETTERS, "learned": "4 5"}, "learned must be a list of strings, found '4 5'"),
     ],
 )
 def test_wrong_options_are_named(options, message):

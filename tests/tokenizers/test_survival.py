@@ -74,6 +74,15 @@ CASES: dict[str, NoteColumns] = {
     "an hour of silence": notes((0, 60, 1), (7200, 60, 1)),
     "a note of an hour": notes((0, 60, 7200), (1, 62, 1)),
     "one tick in a quarter": replace(notes((0, 60, 1)), ticks_per_quarter=1),
+    "half an hour of 2,000 million quarters": replace(
+        notes((0, 60, 1), (1, 64, 1)),
+        ticks_per_quarter=1,
+        onset_tick=np.array([0, 2**31 - 3], np.int32),
+        duration_tick=np.ones(2, np.int32),
+        tempos=np.array([[0, 1]], np.int32),
+        metres=np.array([[0, 3, 4], [2**31 - 9, 4, 4]], np.int32),
+        press_tick=np.array([[0, 2], [2**31 - 3, 2**31 - 2]], np.int32),
+    ),
     "presses of the pedal that touch": replace(
         notes((0, 60, 1), (1, 64, 1)), press_tick=np.array([[0, 300], [301, 480], [481, 5000]], np.int32)
     ),

@@ -81,6 +81,8 @@ def test_all_datasets_is_told_from_a_list_of_names(tmp_path):
         ("1e-3", "fast", r"one\.yaml:14: training\.learning_rate must be a number, found 'fast'"),
         ("1e-3", ".nan", r"one\.yaml:14: training\.learning_rate must be finite, found nan"),
         ("[bach, custom]", "[1]", r"one\.yaml:3: data\.datasets must be `all`, a mixture such as .*, found \[1\]"),
+        ("[bach, custom]", "all+custom", r"one\.yaml:3: data\.datasets: a mixture names its datasets one by one"),
+        ("[bach, custom]", "bach:20000+custom", r"one\.yaml:3: data\.datasets: a weight is less than 1 in 16,384"),
         ("[bach, custom]", "bach:0+custom", r"one\.yaml:3: data\.datasets: a mixture is names with a \+ between them"),
         (
             "[-1, 0, 1]",

@@ -1,11 +1,15 @@
 import itertools
+import pickle
 
 import numpy as np
 import pytest
 import torch
 from sequences import sequences_of
 
-from pianogen.shards.examples import IGNORED, Batch, ExampleConfig, Examples, Loader, attention_mask, batch_of
+from pianogen.augment import AugmentConfig
+from pianogen.lake import Lake
+from pianogen.shards import ShardSet
+from pianogen.shards.examples import IGNORED, Batch, ExampleConfig, Examples, Loader, Mixture, attention_mask, batch_of
 from pianogen.tokenizers.base import PAD_ID
 from pianogen.training.loading import ExampleDataset, TorchLoader
 
@@ -64,16 +68,29 @@ def test_a_loader_that_was_stopped_in_mid_epoch_goes_on_with_other_workers_and_r
     assert torch.equal(found, torch.from_numpy(batch_of(examples(), range(44)).input_ids))
 
 
-def test_attention_under_the_mask_is_that_of_each_piece_alone():
+def test_workers_that_are_spawned_open_the_shards_again(shared_lake):
+    shards = ShardSet(Lake(shared_lake), "tiny")
+    augment = AugmentConfig(velocity_scales=(1.0, 0.8), while_loading=True)
+    config = ExampleConfig(context_length=32, augment=augment)
+    source = Examples(shards.sequences("train"), config, shards.tokenizer)
+    mixture = Mixture({"a": source, "b": source}, {"a": 2, "b": 1})
+    sent = pickle.dumps(mixture)
+    assert len(pickle.dumps(source.sequences)) < 1000
+    loader = TorchLoader(Loader(mixture, 4, num_examples=8), num_workers=1, multiprocessing_context="spawn")
+    expected = list(Loader(pickle.loads(sent), 4, num_examples=8))
+    assert [batch["labels"].tolist() for batch in loader] == [batch.labels.tolist() for batch in expected]
+
+
+def test_attention_under_the_mask_is_that_of_each_sequence_alone():
     batch = batch_of(examples("packed", lengths=(3, 4, 6, 2), context_length=12), [0])
     torch.manual_seed(0)
     vectors = torch.randn(1, 1, 12, 8, dtype=torch.float64)
     together = torch.nn.functional.scaled_dot_product_attention(
-        vectors, vectors, vectors, attn_mask=torch.from_numpy(attention_mask(batch.pieces))[:, None]
+        vectors, vectors, vectors, attn_mask=torch.from_numpy(attention_mask(batch.sequence))[:, None]
     )[0, 0]
-    for piece in range(1, int(batch.pieces.max()) + 1):
-        where = torch.from_numpy(batch.pieces[0] == piece)
+    for number in range(1, int(batch.sequence.max()) + 1):
+        where = torch.from_numpy(batch.sequence[0] == number)
         own = vectors[0, 0][where][None, None]
         alone = torch.nn.functional.scaled_dot_product_attention(own, own, own, is_causal=True)[0, 0]
         assert torch.allclose(together[where], alone)
-    assert batch.pieces.max() == 4
+    assert batch.sequence.max() == 4

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,11 +16,12 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from pianogen.augment import AugmentConfig
+from pianogen.errors import TrainingError
 from pianogen.evaluation.likelihood import choose_within, measure
 from pianogen.lake import Lake
 from pianogen.models import load_model
 from pianogen.models.devices import pick_device
-from pianogen.shards import ShardSet
+from pianogen.shards import ShardSet, build_shards
 from pianogen.shards.examples import IGNORED
 from pianogen.train import StopSignal, train_experiment
 from pianogen.training import trainer
@@ -178,7 +180,7 @@ def test_a_run_is_named_by_what_its_weights_depend_on(finished):
 def test_a_mixture_in_bars_with_copies_drawn_while_loading_is_trained_on(shared_lake, tmp_path):
     settings = dataclasses.replace(settings_in(tmp_path), lake=shared_lake)
     plain = load_experiment(write_tiny_experiment(tmp_path, steps=4, validate_every=4, checkpoint_every=4))
-    augmentation = AugmentConfig(semitones=(-1, 0, 1), stretches=(1.0, 1.5), while_loading=True)
+    augmentation = AugmentConfig(semitones=(-1, 0, 1), velocity_scales=(1.0, 0.8), while_loading=True)
     mixed = dataclasses.replace(
         plain,
         data=DataConfig(datasets="tiny:2"),
@@ -193,3 +195,12 @@ def test_a_mixture_in_bars_with_copies_drawn_while_loading_is_trained_on(shared_
     changes = [{"data": mixed.data}, {"augmentation": augmentation}, {"training": mixed.training}]
     ids = {run_id(dataclasses.replace(plain, **change), shards) for change in [{}, *changes]}
     assert len(ids) == 4
+
+
+def test_a_scheme_without_ids_is_refused_before_anything_is_trained(shared_lake, tmp_path):
+    lake = Lake(shutil.copytree(shared_lake, tmp_path / "lake"))
+    settings = dataclasses.replace(settings_in(tmp_path), lake=lake.root)
+    config = load_experiment(write_tiny_experiment(tmp_path, steps=4, validate_every=4, checkpoint_every=4))
+    build_shards(lake, settings, name=config.name, tokenizer={"name": "continuous"}, augment=config.augmentation)
+    with pytest.raises(TrainingError, match="model gpt2 reads ids; a token of continuous as it is set is a row of 4"):
+        train_experiment(config, settings, StopSignal())
