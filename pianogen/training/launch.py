@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pianogen import interrupts
 from pianogen.errors import TrainingError
 from pianogen.lake import Lake
 from pianogen.settings import Settings
@@ -69,10 +70,12 @@ def run_training(
             start_new_session=True,
         )
     try:
-        while process.poll() is None:
-            time.sleep(poll_sec)
-            for metrics in tail.read_new():
-                on_metrics(metrics)
+        with interrupts.remembered() as check_interrupts:
+            while process.poll() is None:
+                time.sleep(poll_sec)
+                for metrics in tail.read_new():
+                    on_metrics(metrics)
+                check_interrupts()
         for metrics in tail.read_new():
             on_metrics(metrics)
     finally:
