@@ -60,16 +60,16 @@ def augmented_rows(
         ids: of the performances, which alone decide what is drawn for them; their numbers without it.
     """
     ids = [str(i) for i in range(len(music))] if ids is None else ids
-    originals = coder.encode_block(music) if can_shift(coder) else None
+    originals = coder.encode_block(music) if can_transpose(coder) else None
     copies = copies_of(augment, coder.semitone_bounds(music, originals), ids)
     seen: set[tuple[int, int, bytes]] = set()
     for base, performance, semitones in _by_base(copies, augment):
         chosen, which = np.unique(performance, return_inverse=True)
         source = _music_of(music, chosen, base, augment, ids)
+        tokens, moved = None, semitones
         if originals is not None:
             tokens = originals if base == ORIGINAL else coder.encode_block(source)
-            moved = semitones
-        else:
+        if tokens is None or not _can_move(coder, tokens, semitones):
             tokens, which = _encoded(coder, source, which, semitones)
             moved = np.zeros_like(semitones)
         kept = _are_new(tokens, which, performance, semitones, seen) if _is_varied(augment) else performance >= 0
@@ -185,6 +185,15 @@ def _moved(coder: Tokenizer, music: MusicBlock, semitones: np.ndarray) -> MusicB
     return replace(music, pitch=np.clip(pitch + up, 0, 127).astype(np.uint8))
 
 
+def _can_move(coder: Tokenizer, tokens: TokenBlock, semitones: np.ndarray) -> bool:
+    """Whether all tokens can be moved by these: none is unknown, which may be known elsewhere."""
+    if can_shift(coder) or not semitones.any():
+        return True
+    is_used = np.zeros(len(coder.vocab), np.bool_)
+    _mark_used(tokens.values, is_used)
+    return not is_used[list(coder.unknown_ids)].any()
+
+
 def _encoded(
     coder: Tokenizer, music: MusicBlock, which: np.ndarray, semitones: np.ndarray
 ) -> tuple[TokenBlock, np.ndarray]:
@@ -194,7 +203,7 @@ def _encoded(
     takes longer.
     """
     layered = coder if isinstance(coder, LayeredTokenizer) and can_shift(coder.base) else None
-    once = layered.base.encode_block(music) if layered else _encoded_to_move(coder, music)
+    once = layered.base.encode_block(music) if layered else None
     parts, sequence, num = [], np.empty(len(which), np.int64), 0
     for up in np.unique(semitones):
         rows = np.flatnonzero(semitones == up)
@@ -202,8 +211,6 @@ def _encoded(
         moved = np.full(len(wanted), up, np.int8)
         if layered and once is not None:
             tokens = layered.shorten(_copied(layered.base, once, wanted, moved, num_special=0))
-        elif once is not None:
-            tokens = _moved_tokens(coder, once.take(wanted), int(up))
         elif coder.width > 1 or 2 * len(wanted) < len(music):
             tokens = coder.encode_block(_moved(coder, music.take(wanted), moved))
         else:
@@ -216,22 +223,6 @@ def _encoded(
     )
     lengths = np.concatenate([np.empty(0, np.int64), *(np.diff(part.edges) for part in parts)])
     return TokenBlock(values, np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))), sequence
-
-
-def _encoded_to_move(coder: Tokenizer, music: MusicBlock) -> TokenBlock | None:
-    """Tokens, where each can be moved by itself: none is unknown, which may be known elsewhere."""
-    if coder.width > 1 or not can_transpose(coder):
-        return None
-    tokens = coder.encode_block(music)
-    return None if np.isin(tokens.values, coder.unknown_ids).any() else tokens
-
-
-def _moved_tokens(coder: Tokenizer, tokens: TokenBlock, up: int) -> TokenBlock:
-    """Tokens that are moved each by itself: what each id becomes is asked once."""
-    used = np.flatnonzero(np.bincount(tokens.values, minlength=len(coder.vocab)))
-    becomes = np.zeros(len(coder.vocab), coder.dtype)
-    becomes[used] = coder.transpose(used.astype(coder.dtype), up)
-    return TokenBlock(becomes[tokens.values], tokens.edges)
 
 
 def _are_new(
@@ -266,12 +257,32 @@ def _copied(
         column = getattr(coder, "pitch_column", None) or 0  # with none, nothing is to be moved
         _shift_rows(tokens.values, tokens.edges, which, semitones, column, edges, rows)
         return TokenBlock(rows, edges)
-    pitched = np.flatnonzero(coder.pitch_of_id >= 0) if isinstance(coder, ShiftedTokenizer) else np.zeros(1, int)
     edges = _edges_of_copies(tokens.edges, which, num_special)
     ids = _room(edges[-1], tokens.values.dtype)
-    first, last = int(pitched[0]), int(pitched[-1])
-    _shift_ids(tokens.values, tokens.edges, which, semitones, first, last, edges, ids, num_special // 2)
+    if can_shift(coder) or not semitones.any():
+        pitched = np.flatnonzero(coder.pitch_of_id >= 0) if isinstance(coder, ShiftedTokenizer) else np.zeros(1, int)
+        first, last = int(pitched[0]), int(pitched[-1])
+        _shift_ids(tokens.values, tokens.edges, which, semitones, first, last, edges, ids, num_special // 2)
+    else:
+        ups, row = np.unique(semitones, return_inverse=True)
+        _map_ids(tokens.values, tokens.edges, which, row, _becoming(coder, ups), edges, ids, num_special // 2)
     return TokenBlock(ids, edges)
+
+
+def _becoming(coder: Tokenizer, semitones: np.ndarray) -> np.ndarray:
+    """What each id becomes, moved by each number of semitones; itself where it cannot be.
+
+    Returns:
+        Ids, shape (len(semitones), len(vocab)).
+    """
+    ids = np.arange(len(coder.vocab), dtype=coder.dtype)
+    low, high = coder.semitone_bounds(None, TokenBlock(ids, np.arange(len(ids) + 1))).T
+    is_known = np.isin(ids, coder.unknown_ids, invert=True)
+    becoming = np.tile(ids, (len(semitones), 1))
+    for row, up in zip(becoming, semitones.tolist(), strict=True):
+        can_move = is_known & (low <= up) & (up <= high)
+        row[can_move] = coder.transpose(ids[can_move], up)
+    return becoming
 
 
 def _room(num: int, dtype: np.dtype) -> np.ndarray:
@@ -308,6 +319,34 @@ def _shift_ids(
             target[n] = token + (up if values.dtype.type(token - low) <= width else zero)
         if margin:
             out[at], out[new_edges[k + 1] - 1] = BOS_ID, EOS_ID
+
+
+@njit
+def _map_ids(
+    values: np.ndarray,
+    edges: np.ndarray,
+    performance: np.ndarray,
+    table: np.ndarray,
+    becoming: np.ndarray,
+    new_edges: np.ndarray,
+    out: np.ndarray,
+    margin: int,
+) -> None:
+    """Sequence k: what ids of its performance become by its table, between BOS and EOS if margin is 1."""
+    for k in range(len(performance)):
+        i, at = performance[k], new_edges[k]
+        source, target = values[edges[i] : edges[i + 1]], out[at + margin : new_edges[k + 1] - margin]
+        becomes = becoming[table[k]]
+        for n in range(len(source)):
+            target[n] = becomes[source[n]]
+        if margin:
+            out[at], out[new_edges[k + 1] - 1] = BOS_ID, EOS_ID
+
+
+@njit
+def _mark_used(ids: np.ndarray, is_used: np.ndarray) -> None:
+    for token in ids:
+        is_used[token] = True
 
 
 @njit
