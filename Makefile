@@ -72,8 +72,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@echo "compiling the reader of MIDI files, once"
-	@$(BIN)/python -c "from pianogen.midi.read import read_files; read_files([])"
+	@echo "compiling what is compiled, once"
+	@$(BIN)/python -m pianogen.precompile
 	@touch $@
 
 $(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)

@@ -245,7 +245,7 @@ def test_blocks_hold_each_id_once_whatever_the_order(ids, target, rng):
     assert content_blocks(shuffled, target=target) == blocks
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 400), st.integers(2, 16), st.integers(0, 2**63 - 1))
 def test_one_more_id_leaves_every_block_but_those_at_its_place(seed, count, target, new):
     ids = hex_ids(count, seed)
@@ -325,7 +325,7 @@ def test_killed_at_any_moment_and_run_again_the_lake_has_the_bytes_of_an_undistu
     expected = files_below(tmp_path / "undisturbed")
     rng = random.Random(2)
     num_cut_short = 0
-    for moment, workers in enumerate([1, 2, 1, 1]):
+    for moment, workers in enumerate([1, 2, 1]):
         lake = tmp_path / f"lake{moment}"
         # A number of paths that the lake holds when it is hit; the whole has about as many.
         threshold = rng.randrange(1, len(expected))
@@ -340,7 +340,7 @@ def test_killed_at_any_moment_and_run_again_the_lake_has_the_bytes_of_an_undistu
         ingest_dataset(Lake(lake), folder_dataset(folder), ingest_settings(1))
         assert files_below(lake) == expected, f"killed at {threshold} paths with {workers} workers"
         assert list((lake / "tmp").iterdir()) == []
-    assert num_cut_short >= 3
+    assert num_cut_short >= 2
 
 
 @pytest.mark.slow

@@ -283,7 +283,7 @@ def columns_of(rows: list[tuple[int, int, int, bool]]) -> tuple:
     return columns_at(np.asarray(times, float), np.asarray(hashes, int), kind, pitch, is_mirrored)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(places, places)
 def test_the_change_with_most_votes_wins_and_of_equals_the_smallest(rows, others):
     a, b = columns_of(rows), columns_of(others)
@@ -293,7 +293,7 @@ def test_the_change_with_most_votes_wins_and_of_equals_the_smallest(rows, others
     assert (found.is_mirrored, found.semitones) == (slow_winner(votes) if votes else (False, 0))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(places, places)
 def test_a_chain_ascends_in_both_and_is_made_of_anchors_that_agree(rows, others):
     a, b = columns_of(rows), columns_of(others)
@@ -327,7 +327,7 @@ def slow_length(points: list[tuple[float, float]]) -> int:
     return max(longest, default=0)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 15)), min_size=1, max_size=60))
 def test_no_chain_is_longer_than_the_one_that_is_found(points):
     points = sorted(points, key=lambda point: (point[0], -point[1]))

@@ -139,7 +139,7 @@ few_notes = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(few_notes, few_notes)
 def test_identities_agree_where_what_they_stand_for_does_and_nowhere_else(rows, others):
     one, other = notes_of(rows), notes_of(others)

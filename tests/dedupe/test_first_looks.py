@@ -86,7 +86,7 @@ performances = st.lists(
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(performances, configs)
 def test_what_is_added_gives_what_looking_afresh_gives(tmp_path, drawn, config):
     held, is_new = [shingles for shingles, _ in drawn], np.array([new for _, new in drawn])

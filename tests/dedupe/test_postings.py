@@ -112,20 +112,20 @@ thresholds = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(corpora)
 def test_shared_counts_are_sizes_of_intersections_in_order_of_a_then_b(corpus):
     assert found_in(corpus) == brute(corpus)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(corpora, st.data())
 def test_every_division_into_ranges_gives_the_same_pairs_in_the_same_order(corpus, data):
     cuts = data.draw(st.lists(st.integers(0, len(corpus)), max_size=5))
     assert found_in(corpus, edges=[0, *sorted(cuts), len(corpus)]) == brute(corpus)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(corpora, thresholds, st.data())
 def test_pairs_below_the_thresholds_are_left_out(corpus, thresholds, data):
     sampling = data.draw(st.lists(st.sampled_from([1, COARSE]), min_size=len(corpus), max_size=len(corpus)))
@@ -140,7 +140,7 @@ def test_a_shingle_that_stands_several_times_counts_once(corpus):
     assert found_in([held * 3 for held in corpus]) == found_in(corpus)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(corpora, thresholds, st.data())
 def test_of_the_new_ones_all_pairs_are_counted_and_of_the_others_none(corpus, thresholds, data):
     is_new = np.array(data.draw(st.lists(st.booleans(), min_size=len(corpus), max_size=len(corpus))), bool)

@@ -55,7 +55,7 @@ def in_file_order(notes: Notes, kind: int) -> list[int]:
 # Against plain Python
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(some_notes(), st.sampled_from([0, 1, COARSE]))
 def test_shingles_are_those_of_plain_python(notes, sampling):
     assert places_of(notes.shingles(sampling)) == slow_shingles(notes, sampling)
@@ -87,7 +87,7 @@ def test_shingles_of_long_performances_are_those_of_plain_python(num_notes):
 def test_shingles_of_real_files_are_those_of_plain_python(real_data):
     for dataset in ("asap", "pop909", "maestro", "giantmidi"):
         paths = sorted(path for path in (real_data / dataset).rglob("*") if path.suffix.lower() in (".mid", ".midi"))
-        for path in np.random.default_rng(0).choice(paths, 4, replace=False):
+        for path in np.random.default_rng(0).choice(paths, 2, replace=False):
             notes = read_notes(path).take(slice(0, 1500))
             assert len(notes.pitch) > 100
             assert places_of(notes.shingles()) == slow_shingles(notes), path

@@ -6,12 +6,12 @@ from benchmarks.agreement import compare, compare_files, midi_files
 
 @pytest.mark.slow
 def test_notes_are_those_of_pretty_midi_but_for_rules_that_are_known(real_data):
-    files, num_notes, _ = compare_files(midi_files(real_data)[3::13])
+    files, num_notes, _ = compare_files(midi_files(real_data)[3::29])
     assert files.keys() - {"agrees", "only ours", "neither"} <= {
         "zero length", "tempo", "zero length + tempo", "pairing", "pairing + tempo",
     }  # fmt: skip
-    assert len(files["agrees"]) > 30
-    assert num_notes["agrees"] > 30_000
+    assert len(files["agrees"]) > 15
+    assert num_notes["agrees"] > 10_000
 
 
 TWO_AT_ONCE = event(0, 0x90, 60, 1) + event(10, 0x90, 60, 2) + event(10, 0x80, 60, 0) + event(10, 0x80, 60, 0)

@@ -137,7 +137,7 @@ EVENTS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.lists(EVENTS, max_size=12).map(b"".join), max_size=3), st.integers(0, 0xFFFF), st.integers(0, 400))
 def test_any_bytes_are_a_file_or_a_rejection(tracks, ticks_per_quarter, kept):
     data = midi_bytes(*tracks, ticks_per_quarter=ticks_per_quarter)

@@ -75,7 +75,7 @@ def track_of(messages: list[tuple[int, tuple[int, ...]]]) -> bytes:
     return written
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(st.lists(MESSAGES.map(track_of), min_size=1, max_size=4), st.sampled_from([1, 96, 480, 32767]), st.booleans())
 def test_every_table_is_the_references(tracks, ticks_per_quarter, only_piano):
     data = midi_bytes(*tracks, ticks_per_quarter=ticks_per_quarter)
@@ -138,6 +138,6 @@ def differences(paths: list[Path]) -> tuple[int, dict[str, str]]:
 
 @pytest.mark.slow
 def test_real_files_are_the_references(real_data):
-    num_compared, found = differences(real_midi_files(real_data)[::13])
+    num_compared, found = differences(real_midi_files(real_data)[::29])
     assert found == {}
-    assert num_compared > 100
+    assert num_compared > 45

@@ -180,7 +180,7 @@ def test_runs_killed_one_after_the_other_are_finished_by_the_last_with_the_bytes
     finished, tmp_path
 ):
     project = Project(tmp_path)
-    for said in ("reingest scores", "curate", "step 10:"):
+    for said in ("curate", "step 10:"):
         process = project.start()
         wait_for(project, process, said)
         os.kill(process.pid, signal.SIGKILL)

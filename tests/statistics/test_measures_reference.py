@@ -86,7 +86,7 @@ def check(tables: dict[str, pa.Table]) -> None:
         assert weight_differences(histograms[name], histograms_again[name]) == {}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(pieces(), min_size=1, max_size=3))
 def test_every_measure_is_the_one_that_its_definition_gives(music):
     check(block(*music))
@@ -101,7 +101,7 @@ def measured(*music: Music) -> list[tuple[dict, dict]]:
     return [(without_name(rows[name]), histograms[name]) for name in rows]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(pieces(), min_size=2, max_size=4))
 def test_a_performance_is_measured_alike_alone_and_among_others_in_whatever_order(music):
     together = measured(*music)
@@ -109,7 +109,7 @@ def test_a_performance_is_measured_alike_alone_and_among_others_in_whatever_orde
     assert together == [measured(piece)[0] for piece in music]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pieces())
 def test_histograms_add_up_to_the_notes_or_to_the_time(music):
     ((row, histograms),) = measured(music)
@@ -130,7 +130,7 @@ PITCH_MEASURES = {
 PITCH_HISTOGRAMS = {"pitch", "pitch_class"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pieces(), st.integers(1, 11))
 def test_transposing_moves_pitches_and_the_key_and_nothing_else(music, semitones):
     music = replace(music, notes=tuple(replace(note, pitch=min(note.pitch, 116)) for note in music.notes))
@@ -146,7 +146,7 @@ def test_transposing_moves_pitches_and_the_key_and_nothing_else(music, semitones
         assert moved["key_mode"] == row["key_mode"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pieces(), st.integers(2, 4))
 def test_a_finer_resolution_changes_nothing_but_what_counts_ticks(music, times):
     # Bars that are whole ticks.
@@ -162,7 +162,7 @@ def test_a_finer_resolution_changes_nothing_but_what_counts_ticks(music, times):
         assert finer_histograms[name] == histograms[name], name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(pieces(), st.integers(2, 9))
 def test_velocities_change_nothing_but_what_is_said_of_velocities(music, louder):
     changed = replace(music, notes=tuple(replace(note, velocity=1 + note.velocity // louder) for note in music.notes))

@@ -201,7 +201,7 @@ strange = st.one_of(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(st.lists(st.lists(strange, min_size=4, max_size=4), max_size=20), max_size=3))
 def test_any_numbers_decode_by_the_rule(pieces):
     arrays = [np.array(piece, np.float32).reshape(-1, 4) for piece in pieces]

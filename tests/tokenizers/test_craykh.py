@@ -57,7 +57,7 @@ def defined(columns: NoteColumns, frame_ms: int = 50, lowest: int = 22, highest:
     return "".join("".join(chr(33 + pitch - 22) for pitch in pitches) + " " for pitches in frames)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(any_music(), st.sampled_from([(50, 22, 108), (7, 22, 115), (130, 40, 70)]))
 def test_tokens_are_those_of_the_definition(columns, options):
     frame_ms, lowest, highest = options
@@ -149,7 +149,7 @@ def test_transposing_off_the_range_is_refused(pitch, semitones):
         CODER.transpose(CODER.encode(notes((0, pitch, 1))), semitones)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(st.integers(3, 8), st.integers(-2, 2**17)), max_size=80))
 def test_any_tokens_decode_to_notes_in_their_order(ids):
     columns = CODER.decode(np.array(ids, np.int64))

@@ -164,7 +164,7 @@ OPTIONS = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.one_of(any_music(), any_music(58, 66), in_four_voices()), st.sampled_from(OPTIONS))
 def test_tokens_are_those_of_the_definition(columns, options):
     coder = Jsb(**options)
@@ -322,7 +322,7 @@ def test_transposing_off_the_range_is_refused(coder, pitch, semitones):
         coder.transpose(coder.encode(notes((0, pitch, 1))), semitones)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(st.integers(3, 8), st.integers(92, 97), st.integers(-2, 2**17)), max_size=80))
 def test_any_tokens_decode_to_what_their_voices_sing(ids):
     for coder in (CODER, STRUCK):

@@ -360,7 +360,7 @@ def assert_same_block(block: MusicBlock, pieces: list[NoteColumns]) -> None:
         assert np.array_equal(found, column), name
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(st.lists(st.integers(-5, len(LEARNED.vocab) + 5), max_size=60))
 def test_any_numbers_decode_to_notes(numbers):
     columns = LEARNED.decode(np.array(numbers, np.int64))

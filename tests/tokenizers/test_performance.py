@@ -123,13 +123,13 @@ def ends_of(columns: NoteColumns) -> list[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("coder", [CODER, COARSE], ids=["default", "coarse"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(columns=music())
 def test_ids_are_those_of_the_plain_definition(coder, columns):
     assert words(coder, coder.encode(columns)) == plain_tokens(columns, coder)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.integers(0, len(CODER.vocab) - 1), max_size=60))
 def test_any_ids_decode_to_what_the_plain_definition_says(ids):
     back = CODER.decode(np.array(ids, np.uint16))
