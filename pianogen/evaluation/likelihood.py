@@ -21,7 +21,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from pianogen.shards import Sequences
 from pianogen.tokenizers.base import PAD_ID
@@ -81,7 +80,8 @@ def score(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_lengt
     """Nats of each sequence, float64, shape (num_sequences,).
 
     Args:
-        model: `model(input_ids=ids).logits` for ids (B, T); put into evaluation mode here, and back after.
+        model: `model(input_ids, labels).nats` for ids (B, T) and what follows them; put into evaluation mode here, and
+            back after.
         sequences: token ids with BOS first, at least one token each.
         context_length: the most tokens that the model takes.
     """
@@ -137,7 +137,6 @@ def _score_batch(
         input_ids[row, : end - start] = tokens[:-1]
         targets[row, : end - start] = tokens[1:]
         counted[row, skip : end - start] = True
-    logits = model(input_ids=torch.from_numpy(input_ids).to(device)).logits.float()
-    log_probs = F.log_softmax(logits, dim=-1)
-    nats = -log_probs.gather(-1, torch.from_numpy(targets).to(device)[..., None])[..., 0].cpu().double().numpy()
+    given, following = (torch.from_numpy(ids).to(device) for ids in (input_ids, targets))
+    nats = model(input_ids=given, labels=following).nats.cpu().double().numpy()
     return (nats * counted).sum(axis=1).tolist()

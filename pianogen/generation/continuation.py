@@ -2,7 +2,8 @@
 
 A batch goes forward in step: all sequences begin at the shortest prompt's end, and a longer prompt's tokens are
 given where its neighbours' are drawn. So they share one key-value cache without padding. When the cache holds a
-whole context, its older half is dropped and the newer half is read anew from position 0.
+whole context, its older half is dropped and the newer half is read anew from position 0. A model that has no cache
+reads the last tokens, as many as its context takes, for each new one.
 A sequence ends at EOS, or after `max_tokens` drawn tokens. PAD and BOS are never drawn.
 """
 
@@ -94,16 +95,11 @@ def continue_tokens(
         tokens[row, : len(prompt)] = torch.from_numpy(prompt.astype(np.int64))
     ends = [length + max_tokens for length in given]
     position = min(given)
-    cache, num_cached = None, 0
+    history = (
+        _Cached(model, context_length) if getattr(model, "reads_cache", False) else _ReadAnew(model, context_length)
+    )
     while position < max(ends):
-        if cache is None or num_cached == context_length:
-            first = 0 if cache is None and position <= context_length else position - max(1, context_length // 2)
-            cache, num_cached = DynamicCache(), 0
-        else:
-            first = position - 1
-        window = tokens[:, first:position]
-        logits = model(input_ids=window.to(device), past_key_values=cache, use_cache=True).logits[:, -1].float().cpu()
-        num_cached += window.shape[1]
+        logits = history.next_logits(tokens[:, :position].to(device)).float().cpu()
         rows = [row for row in range(len(prompts)) if given[row] <= position < ends[row]]
         if rows:
             drawn = next_tokens(logits[rows], decoding, [generators[row] for row in rows], never=(PAD_ID, BOS_ID))
@@ -113,6 +109,41 @@ def continue_tokens(
                     ends[row] = position + 1
         position += 1
     return [tokens[row, : ends[row]].numpy() for row in range(len(prompts))]
+
+
+class _ReadAnew:
+    """Reads all of the context for every token."""
+
+    def __init__(self, model: torch.nn.Module, context_length: int) -> None:
+        self.model = model
+        self.context_length = context_length
+
+    def next_logits(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Of what follows the tokens (B, T); (B, V)."""
+        return self.model(input_ids=tokens[:, -self.context_length :]).logits[:, -1]
+
+
+class _Cached:
+    """Reads each token once; of a full context the older half is dropped, and the newer one read anew."""
+
+    def __init__(self, model: torch.nn.Module, context_length: int) -> None:
+        self.model = model
+        self.context_length = context_length
+        self.cache: DynamicCache | None = None
+        self.num_cached = 0
+
+    def next_logits(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Of what follows the tokens (B, T), which are those of the call before and one more; (B, V)."""
+        position = tokens.shape[1]
+        if self.cache is None or self.num_cached == self.context_length:
+            is_first = self.cache is None and position <= self.context_length
+            first = 0 if is_first else position - max(1, self.context_length // 2)
+            self.cache, self.num_cached = DynamicCache(), 0
+        else:
+            first = position - 1
+        window = tokens[:, first:]
+        self.num_cached += window.shape[1]
+        return self.model(input_ids=window, past_key_values=self.cache, use_cache=True).logits[:, -1]
 
 
 def cut_prompt(

@@ -7,18 +7,39 @@ of 0.06 in place of 0.02 took the validation nll of chorales after 700 steps fro
 """
 
 from pathlib import Path
+from typing import Any
 
-from transformers import GPT2Config, GPT2LMHeadModel
+import torch
+import transformers
+from transformers import GPT2Config
 from transformers.utils import logging
 
-from pianogen.models import ModelConfig
+from pianogen.models.configs import Gpt2Config
+from pianogen.models.scoring import scored
 from pianogen.tokenizers.base import BOS_ID, EOS_ID
 
 INITIAL_STD, WIDTH = 0.02, 768
 """Standard deviation of GPT-2's initial weights, and the width that it was chosen for."""
 
 
-def make(config: ModelConfig, vocab_size: int) -> GPT2LMHeadModel:
+class GPT2LMHeadModel(transformers.GPT2LMHeadModel):
+    """That of transformers, which says nats of labels as the other models do; files name its class."""
+
+    reads_cache = True
+
+    @property
+    def vocab_size(self) -> int:
+        """Tokens that it knows."""
+        return self.config.vocab_size
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None, **options: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """`logits` of the next token, `nats` of labels, and what else transformers gives."""
+        said: Any = super().forward(input_ids=input_ids, **options)  # pyright: ignore[reportArgumentType]
+        said.nats = scored(said.logits, labels).nats
+        return said
+
+
+def make(config: Gpt2Config, vocab_size: int) -> GPT2LMHeadModel:
     """A GPT-2 with random weights."""
     return GPT2LMHeadModel(
         GPT2Config(

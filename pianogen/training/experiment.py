@@ -17,7 +17,7 @@ import yaml
 
 from pianogen.augment import AugmentConfig
 from pianogen.errors import SettingsError
-from pianogen.models import ModelConfig
+from pianogen.models import ModelConfig, config_class
 
 DEVICES = ("auto", "cpu", "cuda")
 NAME = re.compile(r"[a-z0-9_-]+")
@@ -216,6 +216,8 @@ class _Reader:
         """An object of the dataclass `kind` from a mapping node; fields in `given` are not for the file."""
         if not isinstance(node, yaml.MappingNode):
             raise self.error(node, f"{section}: keys with values expected")
+        if kind is ModelConfig:
+            kind = self.architecture(node, section)
         hints = typing.get_type_hints(kind)
         known = [f.name for f in dataclasses.fields(kind) if f.name not in given]
         values: dict[str, Any] = dict(given)
@@ -235,6 +237,17 @@ class _Reader:
             return kind(**values)
         except SettingsError as error:
             raise self.error(node, str(error)) from None
+
+    def architecture(self, node: yaml.MappingNode, section: str) -> type[ModelConfig]:
+        """The settings that the model of a section has; without a name those of gpt2."""
+        for key_node, value_node in node.value:
+            if key_node.value == "name":
+                name = self.value(value_node, str, f"{section}.name")
+                try:
+                    return config_class(name)
+                except SettingsError as error:
+                    raise self.error(value_node, str(error)) from None
+        return config_class("gpt2")
 
     def value(self, node: yaml.Node, hint: Any, label: str) -> Any:
         """The value of a node, of the type that the field's hint asks for."""

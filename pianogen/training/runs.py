@@ -24,12 +24,12 @@ from typing import Any
 
 from pianogen.errors import TrainingError
 from pianogen.lake import Lake, code_version, digest
+from pianogen.models import model_code
 from pianogen.shards import STAGE as SHARDS
 from pianogen.training.experiment import ExperimentConfig
 
 CODE = (
     "pianogen.models",
-    "pianogen.models.gpt2",
     "pianogen.models.devices",
     "pianogen.training.trainer",
     "pianogen.training.loading",
@@ -44,9 +44,9 @@ LOG_FILE = "train.log"
 BEST = "best"
 
 
-def training_code_version() -> str:
-    """Hash of the code and packages that weights depend on."""
-    return code_version(CODE, PACKAGES)
+def training_code_version(model: str) -> str:
+    """Hash of the code and packages that weights of an architecture depend on."""
+    return code_version((*CODE, *model_code(model)), PACKAGES)
 
 
 def run_id(config: ExperimentConfig, shards_version: str) -> str:
@@ -57,7 +57,7 @@ def run_id(config: ExperimentConfig, shards_version: str) -> str:
     augmentation = config.augmentation
     loading = [config.data.weights, dataclasses.asdict(augmentation) if augmentation.while_loading else None]
     model = dataclasses.asdict(config.model)
-    return digest("run", model, training, loading, shards_version, training_code_version())
+    return digest("run", model, training, loading, shards_version, training_code_version(config.model.name))
 
 
 def run_folder(lake: Lake, runs: Path, config: ExperimentConfig) -> Path:

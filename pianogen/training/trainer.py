@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from pianogen.errors import TrainingError
 from pianogen.models import make_model
 from pianogen.models.devices import Device, fixed_threads, pick_device
+from pianogen.models.scoring import TokenModel
 from pianogen.shards import ShardSet
 from pianogen.shards.examples import IGNORED, ExampleConfig, Examples, Mixture, Source
 from pianogen.training import checkpoints
@@ -182,15 +182,14 @@ class _Trainer(Trainer):
         self.folder = folder
         self.recorder = recorder
         self.lineage = lineage
+        # It tells `compute_loss` how many targets the whole update has, whatever the model's signature.
+        self.model_accepts_loss_kwargs = True
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         """Sum of nats of these windows over the number of targets of the whole update."""
-        outputs = model(input_ids=inputs["input_ids"])
-        labels = inputs["labels"]
-        nats = F.cross_entropy(
-            outputs.logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
-        num_tokens = labels.ne(IGNORED).sum()
+        outputs = model(input_ids=inputs["input_ids"], labels=inputs["labels"])
+        nats = outputs.nats.sum()
+        num_tokens = inputs["labels"].ne(IGNORED).sum()
         self.recorder.count(nats.detach(), num_tokens)
         loss = nats / (num_tokens if num_items_in_batch is None else num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
@@ -211,6 +210,8 @@ class _Trainer(Trainer):
             for path in written.iterdir():
                 path.rename(folder / path.name)
             written.rmdir()
+            if isinstance(self.model, TokenModel):
+                self.model.save_config(folder)
             checkpoints.stamp_weights(folder / checkpoints.WEIGHTS_FILE, self.lineage)
             # A pickle that nothing reads; the run's identity holds its settings.
             (folder / "training_args.bin").unlink()
@@ -357,7 +358,7 @@ def _origin(config: ExperimentConfig, shards: ShardSet) -> dict[str, Any]:
         "split_version": shards.info["split_version"],
         "shards_version": shards.version,
         "certificate": shards.info["certificate"],
-        "code_version": training_code_version(),
+        "code_version": training_code_version(config.model.name),
     }
 
 
@@ -389,9 +390,8 @@ def _publish(
         "tokenizer": shards.tokenizer.name,
         "datasets": shards.info["datasets"],
         "context_length": config.model.context_length,
-        "n_layer": config.model.n_layer,
-        "n_head": config.model.n_head,
-        "n_embd": config.model.n_embd,
+        # Not every architecture has all of them.
+        **{name: getattr(config.model, name, None) for name in ("n_layer", "n_head", "n_embd")},
         "num_parameters": sum(weights.numel() for weights in model.parameters()),
         "steps": progress.step,
         "best_step": progress.best_step,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sequences import sequences_of
 
 from pianogen.evaluation.likelihood import Likelihood, choose_within, measure, score, scoring_windows
-from pianogen.models import ModelConfig, make_model
+from pianogen.models import make_model
+from pianogen.models.configs import Gpt2Config
 
 VOCAB_SIZE = 20
 CONTEXT_LENGTH = 16
@@ -18,14 +19,14 @@ CONTEXT_LENGTH = 16
 class Uniform(torch.nn.Module):
     """Every token is as likely as any other."""
 
-    def forward(self, input_ids):
-        return SimpleNamespace(logits=torch.zeros(*input_ids.shape, VOCAB_SIZE))
+    def forward(self, input_ids, labels):
+        return SimpleNamespace(nats=torch.full(input_ids.shape, math.log(VOCAB_SIZE)))
 
 
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(0)
-    config = ModelConfig(context_length=CONTEXT_LENGTH, n_layer=2, n_head=2, n_embd=8, dropout=0.3)
+    config = Gpt2Config(context_length=CONTEXT_LENGTH, n_layer=2, n_head=2, n_embd=8, dropout=0.3)
     model = make_model(config, VOCAB_SIZE)
     # Sharper than at the start, so that a token scored in the wrong place shows.
     for parameter in model.parameters():

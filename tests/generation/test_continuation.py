@@ -10,7 +10,8 @@ from pianogen.generation.continuation import continue_tokens, cut_prompt, genera
 from pianogen.generation.decoding import DecodingConfig
 from pianogen.lake import Lake
 from pianogen.midi.render import midi_bytes
-from pianogen.models import ModelConfig, make_model
+from pianogen.models import make_model
+from pianogen.models.configs import Gpt2Config
 from pianogen.tables import SCHEMAS
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID
 from pianogen.training.experiment import GenerationConfig
@@ -24,7 +25,7 @@ GREEDY = DecodingConfig(temperature=0)
 @pytest.fixture(scope="module")
 def model():
     torch.manual_seed(1)
-    config = ModelConfig(context_length=CONTEXT_LENGTH, n_layer=2, n_head=2, n_embd=16, dropout=0.0)
+    config = Gpt2Config(context_length=CONTEXT_LENGTH, n_layer=2, n_head=2, n_embd=16, dropout=0.0)
     model = make_model(config, VOCAB_SIZE).eval()
     # Sharper than at the start, so that the history decides the next token.
     for parameter in model.parameters():
@@ -85,6 +86,7 @@ def test_pad_and_bos_are_never_drawn_even_where_the_model_wants_them(model):
         def __init__(self) -> None:
             super().__init__()
             self.inner = model
+            self.reads_cache = True
 
         def forward(self, **inputs):
             output = self.inner(**inputs)

@@ -2,10 +2,11 @@ import pytest
 import torch
 
 from pianogen.errors import SettingsError, ShardError, TrainingError
-from pianogen.models import ModelConfig, load_model, make_model
+from pianogen.models import config_class, load_model, make_model
+from pianogen.models.configs import Gpt2Config
 from pianogen.models.devices import fixed_threads, pick_device
 
-SMALL = ModelConfig(name="gpt2", context_length=16, n_layer=2, n_head=2, n_embd=8, dropout=0.5)
+SMALL = Gpt2Config(context_length=16, n_layer=2, n_head=2, n_embd=8, dropout=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_a_missing_model_is_named(tmp_path):
 
 def test_an_impossible_model_is_refused():
     with pytest.raises(SettingsError, match="known: gpt2"):
-        ModelConfig(name="lstm")
+        config_class("lstm")
 
 
 def test_the_number_of_threads_is_fixed_inside_and_given_back_after():

@@ -6,7 +6,7 @@ import yaml
 
 from pianogen.augment import AugmentConfig
 from pianogen.errors import SettingsError
-from pianogen.models import ModelConfig
+from pianogen.models.configs import Gpt2Config
 from pianogen.training.experiment import list_experiments, load_experiment
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -43,7 +43,7 @@ def test_every_section_of_a_file_reaches_the_settings(tmp_path):
     assert config.data.datasets == ("bach", "custom")
     assert config.tokenizer == {"name": "remi", "num_velocities": 16}
     assert config.augmentation == AugmentConfig(semitones=(-1, 0, 1))
-    assert config.model == ModelConfig(n_layer=2)
+    assert config.model == Gpt2Config(n_layer=2)
     assert (config.training.steps, config.training.learning_rate) == (10, 0.001)
     assert config.generation.temperature == 1.0
 

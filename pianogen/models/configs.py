@@ -1,0 +1,158 @@
+"""Architectures and their sizes, as experiment files name them; importing this costs nothing."""
+
+from dataclasses import dataclass
+
+from pianogen.errors import SettingsError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What every architecture has; `config_class` gives the one of a name."""
+
+    name: str
+    context_length: int = 256
+    """Tokens that the model sees at once."""
+    dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        """Refuse what no model can be."""
+        self.require_positive("context_length")
+        if self.context_length < 2:
+            raise SettingsError(f"model.context_length must be 2 or more, found {self.context_length}")
+        if not 0 <= self.dropout < 1:
+            raise SettingsError(f"model.dropout must be at least 0 and below 1, found {self.dropout}")
+
+    def require_positive(self, *names: str) -> None:
+        """Refuse sizes below 1."""
+        for name in names:
+            if getattr(self, name) < 1:
+                raise SettingsError(f"model.{name} must be 1 or more, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransformerConfig(ModelConfig):
+    """Layers of attention."""
+
+    n_layer: int = 3
+    n_head: int = 4
+    n_embd: int = 128
+
+    def __post_init__(self) -> None:
+        """Refuse what no transformer can be."""
+        self.require_positive("n_layer", "n_head", "n_embd")
+        super().__post_init__()
+        if self.n_embd % self.n_head:
+            raise SettingsError(f"model.n_embd must be a multiple of n_head, found {self.n_embd} and {self.n_head}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpt2Config(TransformerConfig):
+    """See `pianogen.models.gpt2`."""
+
+    name: str = "gpt2"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig(TransformerConfig):
+    """See `pianogen.models.encoder`; the defaults are the study's V1."""
+
+    name: str = "encoder"
+    context_length: int = 512
+    n_layer: int = 6
+    n_head: int = 8
+    n_embd: int = 512
+    d_inner: int = 2048
+    """Width inside a layer."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        super().__post_init__()
+        self.require_positive("d_inner")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MusicTransformerConfig(TransformerConfig):
+    """See `pianogen.models.music_transformer`."""
+
+    name: str = "music_transformer"
+    d_inner: int = 0
+    """Width inside a layer; 0: four times `n_embd`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        super().__post_init__()
+        if self.d_inner < 0:
+            raise SettingsError(f"model.d_inner must be 0 or more, found {self.d_inner}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GruConfig(ModelConfig):
+    """See `pianogen.models.gru`."""
+
+    name: str = "gru"
+    n_embd: int = 128
+    n_hidden: int = 256
+    """Width of the recurrent layer."""
+    window: int = 30
+    """Tokens that the next one is predicted from, as in the class notebook; 0: all that stand before it."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        super().__post_init__()
+        self.require_positive("n_embd", "n_hidden")
+        require_window(self.window, self.context_length)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GruAttentionConfig(GruConfig):
+    """See `pianogen.models.gru_attention`."""
+
+    name: str = "gru_attention"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderAttentionConfig(TransformerConfig):
+    """See `pianogen.models.encoder_attention`."""
+
+    name: str = "encoder_attention"
+    n_layer: int = 1
+    d_inner: int = 512
+    window: int = 30
+    """As of `GruConfig`."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        super().__post_init__()
+        self.require_positive("d_inner")
+        require_window(self.window, self.context_length)
+
+
+def require_window(window: int, context_length: int) -> None:
+    """Refuse a window that is none or longer than the context."""
+    if not 0 <= window <= context_length:
+        raise SettingsError(f"model.window must lie in 0-{context_length} (context_length), found {window}")
+
+
+CONFIGS: dict[str, type[ModelConfig]] = {
+    kind.name: kind
+    for kind in (
+        Gpt2Config,
+        EncoderConfig,
+        MusicTransformerConfig,
+        GruConfig,
+        GruAttentionConfig,
+        EncoderAttentionConfig,
+    )
+}
+"""By the name of the architecture, which is that of its module."""
+
+
+def config_class(name: str) -> type[ModelConfig]:
+    """The settings that an architecture has.
+
+    Raises:
+        SettingsError: there is no such architecture.
+    """
+    if name not in CONFIGS:
+        raise SettingsError(f"model.name {name!r} is not known; known: {', '.join(CONFIGS)}")
+    return CONFIGS[name]

@@ -1,0 +1,67 @@
+"""The study's V1: embeddings of tokens and places, a transformer encoder that sees nothing later, a linear layer.
+
+The encoder is torch's: normalised after each sum, ReLU inside.
+
+Source: the study (V1: width 512, 8 heads, 6 layers, 2,048 inside, 512 tokens, dropout 0.1).
+
+B rows, T tokens, D width, V vocabulary.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from pianogen.models.configs import EncoderConfig
+from pianogen.models.scoring import TokenModel
+
+INITIAL_STD = 0.02
+
+
+class Encoder(TokenModel):
+    """See the module."""
+
+    def __init__(self, config: EncoderConfig, vocab_size: int) -> None:
+        super().__init__(config, vocab_size)
+        self.tokens = nn.Embedding(vocab_size, config.n_embd)
+        self.places = nn.Embedding(config.context_length, config.n_embd)
+        for embedding in (self.tokens, self.places):
+            nn.init.normal_(embedding.weight, std=INITIAL_STD)
+        self.drop = nn.Dropout(config.dropout)
+        self.layers = encoder_layers(config.n_embd, config.n_head, config.d_inner, config.n_layer, config.dropout)
+        self.out = nn.Linear(config.n_embd, vocab_size)
+
+    def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """See `TokenModel`."""
+        places = torch.arange(input_ids.shape[1], device=input_ids.device)
+        x = self.drop(self.tokens(input_ids) + self.places(places))  # (B, T, D)
+        return self.out(causally(self.layers, x))  # (B, T, V)
+
+
+def encoder_layers(width: int, n_head: int, d_inner: int, n_layer: int, dropout: float) -> nn.TransformerEncoder:
+    """Layers of torch's encoder, each drawn by itself: torch's own are copies of the first."""
+    layers = nn.TransformerEncoder(
+        nn.TransformerEncoderLayer(width, n_head, d_inner, dropout, batch_first=True),
+        n_layer,
+        enable_nested_tensor=False,
+    )
+    for parameter in layers.parameters():
+        if parameter.ndim > 1:
+            nn.init.xavier_uniform_(parameter)
+    return layers
+
+
+def causally(layers: nn.TransformerEncoder, x: torch.Tensor) -> torch.Tensor:
+    """What the layers make of (B, T, D) when no position sees a later one."""
+    mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], device=x.device, dtype=x.dtype)
+    return layers(x, mask=mask, is_causal=True)
+
+
+def make(config: EncoderConfig, vocab_size: int) -> Encoder:
+    """A model with random weights."""
+    return Encoder(config, vocab_size)
+
+
+def load(folder: Path) -> Encoder:
+    """The saved model in evaluation mode, fp32."""
+    return Encoder.from_folder(folder).eval()

@@ -1,0 +1,99 @@
+"""What every model says of a batch, and how it is kept.
+
+B rows, T positions, V tokens.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from pianogen.errors import TrainingError
+from pianogen.models.configs import ModelConfig, config_class
+
+IGNORED = -100
+"""Label of a position that is not counted; that of `shards.examples`."""
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+class Scores(NamedTuple):
+    """What a model says of the tokens that follow."""
+
+    logits: torch.Tensor
+    """Of the next token at each position, (B, T, V)."""
+    nats: torch.Tensor | None = None
+    """-ln p(label) of each position, (B, T), fp32, 0 where it is ignored; None where no labels were given."""
+
+
+def scored(logits: torch.Tensor, labels: torch.Tensor | None) -> Scores:
+    """Logits (B, T, V) with what they say of labels (B, T)."""
+    if labels is None:
+        return Scores(logits)
+    nats = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="none")
+    return Scores(logits, nats.view(labels.shape))
+
+
+class TokenModel(nn.Module):
+    """A model of token ids: `model(input_ids, labels)` are `Scores`, and it keeps itself in a folder.
+
+    Args:
+        config: its size.
+        vocab_size: tokens that it knows.
+    """
+
+    reads_cache = False
+    """Whether it goes on from what it made of earlier tokens (`past_key_values`)."""
+
+    def __init__(self, config: ModelConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.settings = config
+        self.vocab_size = vocab_size
+
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> Scores:
+        """Scores of ids (B, T), and of the labels (B, T) that follow them."""
+        return scored(self.logits(input_ids), labels)
+
+    def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """Of the next token at each position, (B, T, V); none depends on a later id."""
+        raise NotImplementedError
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write `config.json` and `model.safetensors`."""
+        save_file({name: w.contiguous() for name, w in self.state_dict().items()}, Path(folder) / WEIGHTS_FILE)
+        self.save_config(folder)
+
+    def save_config(self, folder: Path) -> None:
+        """Write `config.json`."""
+        described = {"model_type": self.settings.name, "vocab_size": self.vocab_size}
+        text = json.dumps({**described, **dataclasses.asdict(self.settings)}, indent=1)
+        (Path(folder) / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> Self:
+        """The saved model on the CPU.
+
+        Raises:
+            TrainingError: the folder holds another model, or weights that are not those of its configuration.
+        """
+        said: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        vocab_size, _ = said.pop("vocab_size"), said.pop("model_type")
+        try:
+            model = cls(config_class(said["name"])(**said), vocab_size)
+            model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+        except (TypeError, KeyError, RuntimeError) as error:
+            raise TrainingError(f"{folder}: not a model of this version ({error}); train it again") from None
+        return model
+
+
+def initialised(model: nn.Module, std: float) -> None:
+    """Draw weights of linear layers and embeddings anew: normal of this deviation, biases 0."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Embedding):
+            nn.init.normal_(module.weight, std=std)
+        if isinstance(module, nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

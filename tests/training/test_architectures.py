@@ -1,0 +1,88 @@
+"""Every architecture goes the whole way: trained, stopped, resumed, scored, and continued."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from builders import settings_in, write_tiny_experiment
+
+from pianogen.evaluation.likelihood import choose_within, measure
+from pianogen.generation.continuation import continue_tokens
+from pianogen.generation.decoding import DecodingConfig
+from pianogen.lake import Lake
+from pianogen.models import load_model
+from pianogen.models.configs import CONFIGS
+from pianogen.shards import ShardSet
+from pianogen.tokenizers.base import BOS_ID
+from pianogen.train import StopSignal, train_experiment
+from pianogen.training.experiment import load_experiment
+from pianogen.training.runs import read_run, run_folder
+
+SIZES = {
+    "encoder": {"n_layer": 1, "n_head": 2, "n_embd": 16, "d_inner": 32},
+    "music_transformer": {"n_layer": 1, "n_head": 2, "n_embd": 16},
+    "gru": {"n_embd": 8, "n_hidden": 16, "window": 8},
+    "gru_attention": {"n_embd": 8, "n_hidden": 16, "window": 0},
+    "encoder_attention": {"n_layer": 1, "n_head": 2, "n_embd": 16, "d_inner": 32, "window": 8},
+}
+
+
+class StopAfter(StopSignal):
+    """Asks to stop when it was asked so many times."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+        super().__init__()
+
+    @property
+    def requested(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+    @requested.setter
+    def requested(self, value: bool) -> None:
+        pass
+
+
+def test_every_architecture_is_tested():
+    assert set(SIZES) | {"gpt2"} == set(CONFIGS)
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_trained_stopped_and_resumed_it_has_the_weights_of_an_undisturbed_one(name, shared_lake, tmp_path):
+    path = write_tiny_experiment(tmp_path, steps=12, validate_every=10, checkpoint_every=5)
+    sections = yaml.safe_load(path.read_text())
+    sections["model"] = {"name": name, "context_length": 32, "dropout": 0.1, **SIZES[name]}
+    path.write_text(yaml.safe_dump(sections))
+    config = load_experiment(path)
+    weights = []
+    for place, stops in (("undisturbed", []), ("stopped", [StopAfter(14)])):
+        settings = dataclasses.replace(settings_in(tmp_path / place), lake=shared_lake)
+        for stop in stops:
+            assert train_experiment(config, settings, stop) != 0
+        folder = run_folder(Lake(shared_lake), settings.runs, config)
+        if stops:
+            assert list((folder / "checkpoints").iterdir())
+            assert read_run(folder) is None
+        assert train_experiment(config, settings, StopSignal()) == 0
+        weights.append((folder / "best" / "model.safetensors").read_bytes())
+        run = read_run(folder)
+    assert weights[0] == weights[1]
+    assert (run["model"], run["n_embd"]) == (name, SIZES[name]["n_embd"])
+
+    shards = ShardSet(Lake(shared_lake), "tiny")
+    model = load_model(folder / "best", name, len(shards.tokenizer.vocab))
+    validation = shards.sequences("validation")
+    found = measure(model, validation, choose_within(validation, 10**9), 32)
+    assert found.nll == pytest.approx(run["validation_nll"], rel=1e-5)
+
+    prompt = np.concatenate(([BOS_ID], validation[0][1:20]))
+    (drawn,) = continue_tokens(
+        model, [prompt], max_tokens=30, decoding=DecodingConfig(temperature=0), seeds=[1], context_length=32
+    )
+    assert drawn[: len(prompt)].tolist() == prompt.tolist()
+    with torch.inference_mode():
+        logits = model(input_ids=torch.from_numpy(drawn[None, :-1][:, -32:])).logits[0, -1]
+        assert drawn[-1] == 2 + int(logits[2:].argmax())
