@@ -1,12 +1,18 @@
-"""Where a model runs: device, number format, and a fixed number of threads."""
+"""Where a model runs: device, number format, a fixed number of threads; and how much memory that took."""
 
 import contextlib
+import re
+import resource
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from pianogen.errors import TrainingError
+
+MIB = 2**20
 
 DEFAULT_THREADS = 2
 """CPU threads of whatever must give the same bytes on every machine: the order of sums depends on it."""
@@ -54,3 +60,16 @@ def fixed_threads(num_threads: int = DEFAULT_THREADS) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has held so far, MiB."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        status = ""
+    # Linux hands the peak of `getrusage` down from the process that started this one; this is its own, in KiB.
+    if own := re.search(r"^VmHWM:\s*(\d+) kB$", status, re.MULTILINE):
+        return int(own[1]) * 1024 / MIB
+    # macOS counts in bytes, others in KiB.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MIB

@@ -11,9 +11,7 @@ import contextlib
 import dataclasses
 import importlib.metadata
 import math
-import resource
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +23,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from pianogen.errors import TrainingError
 from pianogen.models import make_model
-from pianogen.models.devices import Device, fixed_threads, pick_device
+from pianogen.models.devices import MIB, Device, fixed_threads, peak_memory_mb, pick_device
 from pianogen.models.scoring import TokenModel
 from pianogen.shards import ShardSet
 from pianogen.shards.examples import IGNORED, ExampleConfig, Examples, Mixture, Source
@@ -34,8 +32,6 @@ from pianogen.training.checkpoints import MetricsFile, Progress
 from pianogen.training.experiment import ExperimentConfig, TrainingConfig
 from pianogen.training.loading import ExampleDataset
 from pianogen.training.runs import BEST, PACKAGES, RUN_FILE, run_id, swap_in, training_code_version, write_json
-
-MIB = 2**20
 
 
 class Validation(Protocol):
@@ -338,12 +334,6 @@ class _Recorder(TrainerCallback):
                 f"step {self.progress.step}: the loss is {value}, it must be finite; lower training.learning_rate, "
                 "or raise training.warmup_steps"
             )
-
-
-def peak_memory_mb() -> float:
-    """The most memory that this process has held so far, MiB."""
-    # Linux counts in KiB, macOS in bytes.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / MIB
 
 
 def _origin(config: ExperimentConfig, shards: ShardSet) -> dict[str, Any]:

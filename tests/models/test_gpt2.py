@@ -1,10 +1,14 @@
+import subprocess
+import sys
+
+import numpy as np
 import pytest
 import torch
 
 from pianogen.errors import SettingsError, ShardError, TrainingError
 from pianogen.models import config_class, load_model, make_model
 from pianogen.models.configs import Gpt2Config
-from pianogen.models.devices import fixed_threads, pick_device
+from pianogen.models.devices import fixed_threads, peak_memory_mb, pick_device
 
 SMALL = Gpt2Config(context_length=16, n_layer=2, n_head=2, n_embd=8, dropout=0.5)
 
@@ -69,3 +73,11 @@ def test_auto_takes_a_gpu_exactly_where_there_is_one():
 def test_a_gpu_that_is_not_there_is_refused():
     with pytest.raises(TrainingError, match="use device: auto"):
         pick_device("cuda")
+
+
+def test_the_peak_of_memory_is_the_processes_own_and_not_that_of_who_started_it():
+    held = np.ones(2**27)  # 1 GiB
+    code = "from pianogen.models.devices import peak_memory_mb; print(peak_memory_mb())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert peak_memory_mb() > held.nbytes / 2**20
+    assert float(done.stdout) < held.nbytes / 2**20
