@@ -15,9 +15,8 @@ from torch import nn
 
 from pianogen.errors import TrainingError
 from pianogen.models.configs import ModelConfig, config_class
+from pianogen.shards.examples import IGNORED
 
-IGNORED = -100
-"""Label of a position that is not counted; that of `shards.examples`."""
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 

@@ -12,7 +12,7 @@ from pianogen.errors import SettingsError, TrainingError
 from pianogen.models import config_class, load_model, make_model
 from pianogen.models.configs import CONFIGS
 from pianogen.models.music_transformer import relative_attention, skewed
-from pianogen.models.scoring import IGNORED
+from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.base import PAD_ID
 
 VOCAB_SIZE, LENGTH, WINDOW = 30, 24, 7
