@@ -32,6 +32,7 @@ CODE = (
     "pianogen.models",
     "pianogen.models.devices",
     "pianogen.training.trainer",
+    "pianogen.training.recorder",
     "pianogen.training.loading",
     "pianogen.shards.examples",
     "pianogen.shards.views",

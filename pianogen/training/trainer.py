@@ -8,53 +8,26 @@
 """
 
 import contextlib
-import dataclasses
-import importlib.metadata
-import math
 import shutil
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import PrinterCallback, Trainer, TrainingArguments, set_seed
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from pianogen.errors import TrainingError
 from pianogen.models import make_model
-from pianogen.models.devices import MIB, Device, fixed_threads, peak_memory_mb, pick_device
+from pianogen.models.devices import Device, fixed_threads, pick_device
 from pianogen.models.scoring import TokenModel
 from pianogen.shards import ShardSet
 from pianogen.shards.examples import IGNORED, ExampleConfig, Examples, Mixture, Source
 from pianogen.training import checkpoints
 from pianogen.training.checkpoints import MetricsFile, Progress
-from pianogen.training.experiment import ExperimentConfig, TrainingConfig
+from pianogen.training.experiment import ExperimentConfig
+from pianogen.training.lineage import lineage_of, origin
 from pianogen.training.loading import ExampleDataset
-from pianogen.training.runs import BEST, PACKAGES, RUN_FILE, run_id, swap_in, training_code_version, write_json
-
-
-class Validation(Protocol):
-    """What a validation found; see evaluation/likelihood.py."""
-
-    @property
-    def nll(self) -> float: ...  # noqa: D102
-    @property
-    def bits_per_note(self) -> float: ...  # noqa: D102
-    @property
-    def num_tokens(self) -> int: ...  # noqa: D102
-    @property
-    def num_performances(self) -> int: ...  # noqa: D102
-
-
-Validate = Callable[[torch.nn.Module], Validation]
-Report = Callable[[dict[str, Any]], None]
-
-
-class StopRequest(Protocol):
-    """Says whether somebody wants the training to save a checkpoint and end."""
-
-    requested: bool
+from pianogen.training.recorder import Recorder, Report, StopRequest, Validate
+from pianogen.training.runs import BEST, RUN_FILE, swap_in, write_json
 
 
 def train(
@@ -91,7 +64,7 @@ def train(
     threads = fixed_threads(config.training.cpu_threads) if device.is_cpu else contextlib.nullcontext()
     if progress.step < config.training.steps:
         with threads, contextlib.closing(MetricsFile(folder, progress.step)) as metrics:
-            recorder = _Recorder(config.training, progress, metrics, validate, stop, report)
+            recorder = Recorder(config.training, progress, metrics, validate, stop, report)
             _make_trainer(config, shards, folder, device, recorder).train(
                 resume_from_checkpoint=str(last) if last else None
             )
@@ -101,7 +74,7 @@ def train(
 
 
 def _make_trainer(
-    config: ExperimentConfig, shards: ShardSet, folder: Path, device: Device, recorder: "_Recorder"
+    config: ExperimentConfig, shards: ShardSet, folder: Path, device: Device, recorder: Recorder
 ) -> "_Trainer":
     settings = config.training
     if shards.tokenizer.width > 1:
@@ -139,7 +112,7 @@ def _make_trainer(
         disable_tqdm=True,
         push_to_hub=False,
     )
-    lineage = _lineage(config, shards)
+    lineage = lineage_of(config, shards)
     trainer = _Trainer(folder, recorder, lineage, model=model, args=args, train_dataset=dataset, callbacks=[recorder])
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -173,7 +146,7 @@ class _Trainer(Trainer):
         options: of HF Trainer.
     """
 
-    def __init__(self, folder: Path, recorder: "_Recorder", lineage: dict[str, Any], **options: Any) -> None:
+    def __init__(self, folder: Path, recorder: Recorder, lineage: dict[str, Any], **options: Any) -> None:
         super().__init__(**options)
         self.folder = folder
         self.recorder = recorder
@@ -213,155 +186,6 @@ class _Trainer(Trainer):
             (folder / "training_args.bin").unlink()
 
 
-class _Recorder(TrainerCallback):
-    """Counts, logs, validates, and says when to save and to stop."""
-
-    def __init__(
-        self,
-        config: TrainingConfig,
-        progress: Progress,
-        metrics: MetricsFile,
-        validate: Validate,
-        stop: StopRequest,
-        report: Report,
-    ) -> None:
-        self.config = config
-        self.progress = progress
-        self.metrics = metrics
-        self.validate = validate
-        self.stop = stop
-        self.report = report
-        self.learning_rate = 0.0
-        self._nats: torch.Tensor | float = progress.interval_nats
-        self._tokens: torch.Tensor | int = progress.interval_tokens
-        self._earlier_sec = progress.train_sec
-        self._begin = self._interval_begin = 0.0
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        """Start the clocks."""
-        self._begin = time.perf_counter()
-        self._interval_begin = self._begin - self.progress.interval_sec
-
-    def count(self, nats: torch.Tensor, num_tokens: torch.Tensor) -> None:
-        """Add one forward pass; stays on the device, since reading a GPU's number waits for it."""
-        self._nats = self._nats + nats.double()
-        self._tokens = self._tokens + num_tokens
-
-    def on_optimizer_step(self, args, state, control, **kwargs):
-        """The learning rate that was used, before the schedule moves on."""
-        self.learning_rate = kwargs["optimizer"].param_groups[0]["lr"]
-
-    def on_step_end(self, args, state, control, **kwargs):
-        """What is due after an update."""
-        step = self.progress.step = state.global_step
-        is_last = step == self.config.steps
-        if step % self.config.log_every == 0 or is_last:
-            self._log()
-        if step % self.config.validate_every == 0 or is_last:
-            self._validate(kwargs["model"])
-        if self.stop.requested:
-            control.should_training_stop = True
-        control.should_save = step % self.config.checkpoint_every == 0 or is_last or self.stop.requested
-        return control
-
-    @contextlib.contextmanager
-    def paused(self):
-        """Leave the body's time out of the training speed."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._interval_begin += time.perf_counter() - begin
-
-    def before_checkpoint(self) -> None:
-        """Bring `progress` up to now, and the metrics to disk."""
-        self._read_clocks()
-        self.progress.interval_nats, self.progress.interval_tokens = float(self._nats), int(self._tokens)
-        self._require_finite(self.progress.interval_nats)
-        self.metrics.sync()
-
-    def _log(self) -> None:
-        nats, num_tokens = float(self._nats), int(self._tokens)
-        self._require_finite(nats)
-        self._read_clocks()
-        self.progress.num_tokens += num_tokens
-        self._write(
-            split="train",
-            nll=nats / num_tokens,
-            learning_rate=self.learning_rate,
-            tokens_per_sec=num_tokens / self.progress.interval_sec,
-        )
-        self._nats, self._tokens = 0.0, 0
-        self._interval_begin = time.perf_counter()
-
-    def _validate(self, model: torch.nn.Module) -> None:
-        with self.paused():
-            begin = time.perf_counter()
-            found = self.validate(model)
-            tokens_per_sec = found.num_tokens / (time.perf_counter() - begin)
-        self._require_finite(found.nll)
-        progress = self.progress
-        progress.num_validation_performances = found.num_performances
-        if progress.best_nll is None or found.nll < progress.best_nll:
-            progress.best_step, progress.best_nll = progress.step, found.nll
-            progress.best_bits_per_note = found.bits_per_note
-        self._read_clocks()
-        self._write(split="validation", nll=found.nll, tokens_per_sec=tokens_per_sec)
-
-    def _write(self, **values: Any) -> None:
-        line = {
-            "step": self.progress.step,
-            **values,
-            "elapsed_sec": self.progress.train_sec,
-            "memory_mb": self.progress.peak_memory_mb,
-        }
-        self.metrics.write(**line)
-        self.report(line)
-
-    def _read_clocks(self) -> None:
-        now = time.perf_counter()
-        progress = self.progress
-        progress.train_sec = self._earlier_sec + now - self._begin
-        progress.interval_sec = now - self._interval_begin
-        progress.peak_memory_mb = max(progress.peak_memory_mb, peak_memory_mb())
-        if torch.cuda.is_available():
-            gpu = torch.cuda.max_memory_allocated() / MIB
-            progress.peak_gpu_memory_mb = max(progress.peak_gpu_memory_mb, gpu)
-
-    def _require_finite(self, value: float) -> None:
-        if not math.isfinite(value):
-            raise TrainingError(
-                f"step {self.progress.step}: the loss is {value}, it must be finite; lower training.learning_rate, "
-                "or raise training.warmup_steps"
-            )
-
-
-def _origin(config: ExperimentConfig, shards: ShardSet) -> dict[str, Any]:
-    """What the weights of a run come from, the gate's certificate included."""
-    return {
-        "experiment": config.name,
-        "run_id": run_id(config, shards.version),
-        "dataset_versions": shards.info["dataset_versions"],
-        # Of shards from before they were recorded nothing is known.
-        "licences": shards.info.get("licences"),
-        "non_commercial_datasets": shards.info.get("non_commercial_datasets"),
-        "split_version": shards.info["split_version"],
-        "shards_version": shards.version,
-        "certificate": shards.info["certificate"],
-        "code_version": training_code_version(config.model.name),
-    }
-
-
-def _lineage(config: ExperimentConfig, shards: ShardSet) -> dict[str, Any]:
-    """What a checkpoint says of itself wherever it is copied: where it comes from, and how it was made."""
-    return {
-        **_origin(config, shards),
-        "model": dataclasses.asdict(config.model),
-        "training": dataclasses.asdict(config.training),
-        "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
-    }
-
-
 def _publish(
     config: ExperimentConfig, shards: ShardSet, folder: Path, device: Device, progress: Progress
 ) -> dict[str, Any]:
@@ -374,7 +198,7 @@ def _publish(
         swap_in(target, folder / BEST)
     model = make_model(config.model, len(shards.tokenizer.vocab))
     run = {
-        **_origin(config, shards),
+        **origin(config, shards),
         "status": "finished",
         "model": config.model.name,
         "tokenizer": shards.tokenizer.name,

@@ -131,7 +131,7 @@ def first_gradients(config: ExperimentConfig, shards: ShardSet, folder):
     progress = Progress()
     with contextlib.closing(MetricsFile(folder, 0)) as metrics:
         scored = SimpleNamespace(nll=1.0, bits_per_note=1.0, num_tokens=1, num_performances=1)
-        recorder = trainer._Recorder(
+        recorder = trainer.Recorder(
             config.training, progress, metrics, lambda model: scored, StopSignal(), lambda line: None
         )
         run = trainer._make_trainer(config, shards, folder, pick_device("cpu"), recorder)
