@@ -4,7 +4,7 @@ Importing this package costs nothing: torch is imported with the architecture th
 
 `model(input_ids, labels)` takes ids (B, T) and what follows them, and gives `logits` (B, T, V) of the next token at
 each position and `nats` (B, T), which is -ln p of each label. A module of this package offers
-`make(config, vocab_size)` and `load(folder)`.
+`make(config, vocab_size)` and `load(folder)`: of a `TokenModel` its class and the class's `from_folder`.
 """
 
 import importlib

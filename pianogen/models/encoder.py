@@ -7,8 +7,6 @@ Source: the study (V1: width 512, 8 heads, 6 layers, 2,048 inside, 512 tokens, d
 B rows, T tokens, D width, V vocabulary.
 """
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -57,11 +55,4 @@ def causally(layers: nn.TransformerEncoder, x: torch.Tensor) -> torch.Tensor:
     return layers(x, mask=mask, is_causal=True)
 
 
-def make(config: EncoderConfig, vocab_size: int) -> Encoder:
-    """A model with random weights."""
-    return Encoder(config, vocab_size)
-
-
-def load(folder: Path) -> Encoder:
-    """The saved model in evaluation mode, fp32."""
-    return Encoder.from_folder(folder).eval()
+make, load = Encoder, Encoder.from_folder

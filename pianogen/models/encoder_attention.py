@@ -8,8 +8,6 @@ Source: the class notebook.
 B rows, T tokens, N windows, W tokens of a window, D width, V vocabulary.
 """
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -47,11 +45,4 @@ class EncoderAttention(TokenModel):
         return self.drop(self.tokens(ids) + self.places(torch.arange(ids.shape[1], device=ids.device)))
 
 
-def make(config: EncoderAttentionConfig, vocab_size: int) -> EncoderAttention:
-    """A model with random weights."""
-    return EncoderAttention(config, vocab_size)
-
-
-def load(folder: Path) -> EncoderAttention:
-    """The saved model in evaluation mode, fp32."""
-    return EncoderAttention.from_folder(folder).eval()
+make, load = EncoderAttention, EncoderAttention.from_folder

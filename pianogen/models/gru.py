@@ -8,8 +8,6 @@ Source: the class notebook (windows of 30).
 B rows, T tokens, D width, V vocabulary.
 """
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -36,11 +34,4 @@ class Gru(TokenModel):
         return self.out(self.gru(self.embedding(input_ids))[0], input_ids)
 
 
-def make(config: GruConfig, vocab_size: int) -> Gru:
-    """A model with random weights."""
-    return Gru(config, vocab_size)
-
-
-def load(folder: Path) -> Gru:
-    """The saved model in evaluation mode, fp32."""
-    return Gru.from_folder(folder).eval()
+make, load = Gru, Gru.from_folder

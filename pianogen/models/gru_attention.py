@@ -7,8 +7,6 @@ Source: the class notebook.
 B rows, T tokens, D width, V vocabulary.
 """
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
@@ -37,11 +35,4 @@ class GruAttention(TokenModel):
         return self.out(self.attention.up_to_each(self.gru(self.embedding(input_ids))[0]), input_ids)
 
 
-def make(config: GruAttentionConfig, vocab_size: int) -> GruAttention:
-    """A model with random weights."""
-    return GruAttention(config, vocab_size)
-
-
-def load(folder: Path) -> GruAttention:
-    """The saved model in evaluation mode, fp32."""
-    return GruAttention.from_folder(folder).eval()
+make, load = GruAttention, GruAttention.from_folder

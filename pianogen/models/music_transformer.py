@@ -12,7 +12,6 @@ B rows, T tokens, D width, H heads, d = D / H, C queries of a chunk, V vocabular
 """
 
 import math
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -126,11 +125,4 @@ def skewed(products: torch.Tensor) -> torch.Tensor:
     return padded[:, :, 1:].reshape(products.shape)
 
 
-def make(config: MusicTransformerConfig, vocab_size: int) -> MusicTransformer:
-    """A model with random weights."""
-    return MusicTransformer(config, vocab_size)
-
-
-def load(folder: Path) -> MusicTransformer:
-    """The saved model in evaluation mode, fp32."""
-    return MusicTransformer.from_folder(folder).eval()
+make, load = MusicTransformer, MusicTransformer.from_folder

@@ -74,7 +74,7 @@ class TokenModel(nn.Module):
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
-        """The saved model on the CPU.
+        """The saved model on the CPU, in evaluation mode, fp32.
 
         Raises:
             TrainingError: the folder holds another model, or weights that are not those of its configuration.
@@ -86,7 +86,7 @@ class TokenModel(nn.Module):
             model.load_state_dict(load_file(folder / WEIGHTS_FILE))
         except (TypeError, KeyError, RuntimeError) as error:
             raise TrainingError(f"{folder}: not a model of this version ({error}); train it again") from None
-        return model
+        return model.eval()
 
 
 def initialised(model: nn.Module, std: float) -> None:
