@@ -54,7 +54,7 @@ curate = dg.define_asset_job(
 experiment = dg.define_asset_job(
     "experiment",
     dg.AssetSelection.assets(*EXPERIMENT),
-    description="Tokenize, train, evaluate and generate, for one file of experiments/.",
+    description="Tokenize, train, evaluate and generate, for one file of experiments/ or its folders.",
     # Beyond this the run is ended, whatever became of its process.
     tags={"dagster/max_runtime": str(7 * 24 * 3600)},
 )

@@ -6,7 +6,7 @@ import dagster as dg
 
 from pianogen.catalogue import known_datasets
 from pianogen.settings import Settings
-from pianogen.training.experiment import list_experiments
+from pianogen.training.experiment import find_experiments
 
 
 def dataset_partitions(settings: Settings) -> dg.StaticPartitionsDefinition:
@@ -15,5 +15,5 @@ def dataset_partitions(settings: Settings) -> dg.StaticPartitionsDefinition:
 
 
 def experiment_partitions(folder: Path) -> dg.StaticPartitionsDefinition:
-    """One partition for each file `experiments/<name>.yaml`."""
-    return dg.StaticPartitionsDefinition(list(list_experiments(folder)))
+    """One partition for each experiment file in the folder and below it, so that each can be asked for."""
+    return dg.StaticPartitionsDefinition(list(find_experiments(folder)))

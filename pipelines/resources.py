@@ -8,6 +8,7 @@ import dagster as dg
 from pianogen.catalogue import Dataset, load_catalogue
 from pianogen.lake import Lake
 from pianogen.settings import Settings, load_settings
+from pianogen.training.experiment import experiment_file
 
 
 class Workspace(dg.ConfigurableResource):
@@ -24,6 +25,10 @@ class Workspace(dg.ConfigurableResource):
     def lake(self) -> Lake:
         """The lake that the settings name."""
         return Lake(self.settings.lake)
+
+    def experiment_file(self, name: str) -> Path:
+        """The file of an experiment, which is a partition of what is trained."""
+        return experiment_file(self.settings.experiments, name)
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:

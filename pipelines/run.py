@@ -21,7 +21,7 @@ TIMED = "{:<46} {:>7.1f} s  {}"
 
 
 def run_everything(instance: dg.DagsterInstance, config: Path, echo: Echo = print) -> bool:
-    """Every dataset at hand, then the corpus, then every experiment, then the report; stops at the first failure.
+    """Every dataset at hand, the corpus, the experiments of the folder itself, the report; stops at the first failure.
 
     Args:
         instance: keeps the runs.
@@ -33,20 +33,16 @@ def run_everything(instance: dg.DagsterInstance, config: Path, echo: Echo = prin
     """
     from pianogen.catalogue import load_catalogue
     from pianogen.settings import load_settings
+    from pianogen.training.experiment import list_experiments
     from pipelines.definitions import build_definitions
 
-    definitions = build_definitions(config)
-    repository = definitions.get_repository_def()
-
-    def partitions(asset: str) -> list[str]:
-        partitions_def = repository.asset_graph.get(dg.AssetKey(asset)).partitions_def
-        return list(partitions_def.get_partition_keys()) if partitions_def else []
-
+    definitions, settings = build_definitions(config), load_settings(config)
     steps = [
         # Of the datasets that are known, those at hand: nothing is downloaded unless asked for.
-        *((reingest.name, dataset.name) for dataset in load_catalogue(load_settings(config))),
+        *((reingest.name, dataset.name) for dataset in load_catalogue(settings)),
         (curate.name, None),
-        *((experiment.name, name) for name in partitions("shards")),
+        # Of the experiments those in the folder itself: what lies below it waits to be asked for.
+        *((experiment.name, name) for name in list_experiments(settings.experiments)),
         (publish.name, None),
     ]
     # A check looks at all datasets: what it finds is said once, not after the run of each.

@@ -34,6 +34,7 @@ COMMANDS = [
     "dedupe",
     "audit",
     "sql",
+    "experiments",
     "tokenize",
     "tokenizers",
     "train",

@@ -5,7 +5,7 @@
     warehouse.py  sql, warehouse
     same_music.py dedupe, audit
     tokenizers.py tokenizers
-    models.py     tokenize, train, evaluate, generate, leaderboard, report
+    models.py     experiments, tokenize, train, evaluate, generate, leaderboard, report
     rows.py       rows as tables, CSV, JSON, Markdown, Parquet;  shared.py options, bars
 
 What a command needs beyond settings it imports when it runs, so that `--help` answers at once.

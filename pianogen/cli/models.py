@@ -1,4 +1,4 @@
-"""Commands about models: shards, training, numbers, samples and the page."""
+"""Commands about models: experiments, shards, training, numbers, samples and the page."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,15 @@ import typer
 from pianogen.cli.rows import Format, print_rows
 from pianogen.cli.shared import Config, Experiment, app, err, experiment_path, progress_bar, publish, published
 from pianogen.settings import load_settings
+
+
+@app.command(epilog="Example: pianogen experiments")
+def experiments(config: Config = None, format: Format = Format.table) -> None:
+    """Experiment files with their models and how many parameters these have; those of a folder wait to be asked for."""
+    from pianogen.training.overview import experiments_overview
+
+    rows = experiments_overview(load_settings(config).experiments)
+    print_rows(rows.drop_columns("description") if format is Format.table else rows, format)
 
 
 @app.command(epilog="Example: pianogen tokenize quick")

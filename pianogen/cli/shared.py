@@ -27,7 +27,7 @@ out = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
 err = Console(stderr=True, highlight=False)
 
 Config = Annotated[Path | None, typer.Option(help="Settings file; the nearest pianogen.toml without it.")]
-Experiment = Annotated[str, typer.Argument(help="Name of a file in experiments/, or its path.")]
+Experiment = Annotated[str, typer.Argument(help="Name of a file in experiments/ or its folders, or its path.")]
 
 
 @contextlib.contextmanager
@@ -52,8 +52,10 @@ def cell(value: Any) -> str:
 
 def experiment_path(settings: Settings, experiment: str) -> Path:
     """The file that is meant by a name or a path."""
+    from pianogen.training.experiment import experiment_file
+
     path = Path(experiment)
-    return path if path.suffix in (".yaml", ".yml") else settings.experiments / f"{experiment}.yaml"
+    return path if path.suffix in (".yaml", ".yml") else experiment_file(settings.experiments, experiment)
 
 
 @contextlib.contextmanager

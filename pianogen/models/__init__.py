@@ -17,12 +17,21 @@ from pianogen.models.configs import CONFIGS, ModelConfig, config_class
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CONFIGS", "ModelConfig", "config_class", "load_model", "make_model", "model_code"]
+__all__ = ["CONFIGS", "ModelConfig", "config_class", "count_parameters", "load_model", "make_model", "model_code"]
 
 
 def make_model(config: ModelConfig, vocab_size: int) -> "nn.Module":
     """A model with random weights; seed torch before."""
     return _module(config.name).make(config, vocab_size)
+
+
+def count_parameters(config: ModelConfig, vocab_size: int) -> int:
+    """How many weights a model has; none of them is drawn or takes memory."""
+    import torch
+
+    with torch.device("meta"):
+        model = make_model(config, vocab_size)
+    return sum(weights.numel() for weights in model.parameters())
 
 
 def load_model(folder: Path, name: str, vocab_size: int) -> "nn.Module":

@@ -177,8 +177,7 @@ def load_experiment(path: Path) -> ExperimentConfig:
         SettingsError: the file is missing, is not YAML, or holds a key or value that is not known.
     """
     path = Path(path)
-    if not NAME.fullmatch(path.stem):
-        raise SettingsError(f"{path}: an experiment's file name has only a-z, 0-9, _ and -")
+    _require_name(path)
     try:
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -194,16 +193,41 @@ def load_experiment(path: Path) -> ExperimentConfig:
 
 
 def list_experiments(folder: Path) -> tuple[str, ...]:
-    """Names of the experiment files in a folder, ascending; read one with `load_experiment`.
+    """Names of the experiment files in a folder itself, ascending: those that a run of the whole graph trains.
 
     Raises:
         SettingsError: a file's name cannot be an experiment's.
     """
     paths = sorted(Path(folder).glob("*.yaml"))
     for path in paths:
-        if not NAME.fullmatch(path.stem):
-            raise SettingsError(f"{path}: an experiment's file name has only a-z, 0-9, _ and -")
+        _require_name(path)
     return tuple(path.stem for path in paths)
+
+
+def find_experiments(folder: Path) -> dict[str, Path]:
+    """Every experiment file in a folder and below it, by name; those in the folder itself first.
+
+    What lies below is trained when it is asked for by its name.
+
+    Raises:
+        SettingsError: a file's name cannot be an experiment's, or two files have one name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(Path(folder).rglob("*.yaml"), key=lambda path: (len(path.parts), path)):
+        _require_name(path)
+        if (other := found.setdefault(path.stem, path)) != path:
+            raise SettingsError(f"{path}: {other} has the same name, which is that of the experiment; rename one")
+    return found
+
+
+def experiment_file(folder: Path, name: str) -> Path:
+    """The file of an experiment; where none has that name, the one that `load_experiment` says is missing."""
+    return find_experiments(folder).get(name, Path(folder) / f"{name}.yaml")
+
+
+def _require_name(path: Path) -> None:
+    if not NAME.fullmatch(path.stem):
+        raise SettingsError(f"{path}: an experiment's file name has only a-z, 0-9, _ and -")
 
 
 class _Reader:

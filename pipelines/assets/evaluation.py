@@ -26,7 +26,7 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         from pianogen.evaluation.evaluations import evaluate_run
         from pianogen.training.experiment import load_experiment
 
-        experiment = load_experiment(workspace.settings.experiments / f"{context.partition_key}.yaml")
+        experiment = load_experiment(workspace.experiment_file(context.partition_key))
         manifest = evaluate_run(workspace.lake, workspace.settings.runs, experiment)
         rows = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "evaluations")
         nats, tokens, notes, seconds = (
@@ -53,7 +53,7 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         from pianogen.generation.samples import generate_samples
         from pianogen.training.experiment import load_experiment
 
-        experiment = load_experiment(workspace.settings.experiments / f"{context.partition_key}.yaml")
+        experiment = load_experiment(workspace.experiment_file(context.partition_key))
         manifest = generate_samples(workspace.lake, workspace.settings.runs, experiment)
         rows = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "samples")
         listed = [list(row.values()) for row in rows.select(["title", "num_notes", "duration_sec"]).to_pylist()]

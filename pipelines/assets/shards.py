@@ -15,7 +15,7 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         from pianogen.shards import build_shards
         from pianogen.training.experiment import load_experiment
 
-        experiment = load_experiment(workspace.settings.experiments / f"{context.partition_key}.yaml")
+        experiment = load_experiment(workspace.experiment_file(context.partition_key))
         manifest = build_shards(
             workspace.lake,
             workspace.settings,

@@ -38,7 +38,7 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             context.log.info(f"step {metrics['step']}: {name} {metrics['nll']:.4f}")
             context.log_event(dg.AssetObservation(context.asset_key, partition=context.partition_key, metadata=shown))
 
-        experiment = workspace.settings.experiments / f"{context.partition_key}.yaml"
+        experiment = workspace.experiment_file(context.partition_key)
         folder = run_training(experiment, workspace.settings, on_metrics=show)
         run = require_run(folder)
         metrics = [json.loads(line) for line in (folder / METRICS_FILE).read_text().splitlines()]

@@ -3,6 +3,7 @@ import sys
 
 import dagster as dg
 import pytest
+from builders import write_tiny_experiment
 from projects import PROJECT, Project
 
 from pianogen import ingest, reading
@@ -20,7 +21,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::
 def defs(tmp_path_factory):
     from pipelines.definitions import build_definitions
 
-    return build_definitions(Project(tmp_path_factory.mktemp("project"), num_scores=0).config)
+    project = Project(tmp_path_factory.mktemp("project"), num_scores=0)
+    (project.root / "experiments" / "later").mkdir()
+    write_tiny_experiment(project.root / "experiments" / "later", "asked")
+    return build_definitions(project.config)
 
 
 def test_definitions_load(defs):
@@ -66,7 +70,7 @@ def test_partitions_are_datasets_and_experiments(defs):
     }
     datasets = [*load_entries(), "scores", "custom"]
     by_dataset = dict.fromkeys(("downloads", "performances", "fingerprints", "statistics"), datasets)
-    assert keys == {**by_dataset, "shards": ["tiny"]}
+    assert keys == {**by_dataset, "shards": ["tiny", "asked"]}
 
 
 def test_each_job_holds_the_assets_of_its_name_in_the_documents(defs):

@@ -26,6 +26,9 @@ pytestmark = [
 def finished(tmp_path_factory) -> Project:
     """A project after one undisturbed run; tests copy it before they change it."""
     project = Project(tmp_path_factory.mktemp("finished"))
+    # What lies in a folder below is a partition and no part of the run.
+    (project.root / "experiments" / "later").mkdir()
+    write_tiny_experiment(project.root / "experiments" / "later", "asked")
     code, output = project.run()
     assert code == 0, output
     project.output = output
@@ -70,6 +73,8 @@ def wait_for(project: Project, process, said: str) -> None:
 def test_a_run_makes_everything_and_says_where_to_look(finished):
     report, warehouse = finished.root / "data" / "report" / "index.html", finished.root / "pianogen.duckdb"
     assert str(report) in finished.output
+    assert "experiment tiny" in finished.output
+    assert "asked" not in finished.output
     assert str(warehouse) in finished.output
     assert "<canvas" in report.read_text()
     assert {path.name for path in (finished.root / "docs" / "data").iterdir()} == {"README.md", "scores.md"}

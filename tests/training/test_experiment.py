@@ -7,7 +7,7 @@ import yaml
 from pianogen.augment import AugmentConfig
 from pianogen.errors import SettingsError
 from pianogen.models.configs import Gpt2Config
-from pianogen.training.experiment import list_experiments, load_experiment
+from pianogen.training.experiment import experiment_file, find_experiments, list_experiments, load_experiment
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -132,11 +132,34 @@ def test_experiments_are_listed_by_name(tmp_path):
     assert list_experiments(tmp_path) == ("a-1", "b")
 
 
+def test_experiments_of_folders_are_found_by_name_and_not_listed(tmp_path):
+    for folder, name in (("", "b"), ("study", "a"), ("study/reduced", "c")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        written(tmp_path / folder, WHOLE, f"{name}.yaml")
+    assert list_experiments(tmp_path) == ("b",)
+    assert list(find_experiments(tmp_path)) == ["b", "a", "c"]
+    assert load_experiment(experiment_file(tmp_path, "c")).name == "c"
+    with pytest.raises(SettingsError, match=r"absent\.yaml: no such experiment file"):
+        load_experiment(experiment_file(tmp_path, "absent"))
+
+
+def test_two_files_of_one_name_are_both_named(tmp_path):
+    (tmp_path / "study").mkdir()
+    first, second = written(tmp_path, WHOLE), written(tmp_path / "study", WHOLE)
+    with pytest.raises(SettingsError, match=f"{second}: {first} has the same name, which is that of the experiment"):
+        find_experiments(tmp_path)
+    (tmp_path / "study" / "Two Words.yaml").write_text(WHOLE)
+    second.unlink()
+    with pytest.raises(SettingsError, match=r"Two Words\.yaml: an experiment's file name has only"):
+        find_experiments(tmp_path)
+
+
 def test_every_shipped_experiment_loads():
-    names = list_experiments(PROJECT / "experiments")
-    assert "quick" in names
-    for name in names:
-        assert load_experiment(PROJECT / "experiments" / f"{name}.yaml").name == name
+    found = find_experiments(PROJECT / "experiments")
+    assert list_experiments(PROJECT / "experiments") == ("quick",)
+    assert len(found) > 15
+    for name, path in found.items():
+        assert load_experiment(path).name == name
 
 
 def test_settings_survive_the_way_through_a_file(tmp_path):
