@@ -7,8 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from pianogen.cli.rows import Format, print_rows
-from pianogen.cli.shared import Config, Experiment, app, err, experiment_path, progress_bar, publish, published
+from pianogen.cli.shared import Config, Experiment, app, err, experiment_path, out, progress_bar, publish, published
 from pianogen.settings import load_settings
+
+_REPORTED = """
+    select {columns} from leaderboard_with_references where {wanted}
+    order by reference is null, starts_with(reference, 'study-') desc, reference, standing = 'measured here', rank
+"""
+_RUN_HERE = "reference in (select reference from leaderboard_with_references where standing = 'measured here')"
+_SHOWN = "reference, standing, experiment, num_parameters, steps, train_sec, bits_per_note, nll, nll_per"
 
 
 @app.command(epilog="Example: pianogen experiments")
@@ -138,8 +145,21 @@ def generate(
 
 
 @app.command(epilog="Example: pianogen leaderboard --format csv")
-def leaderboard(config: Config = None, format: Format = Format.table) -> None:
-    """Evaluated runs by bits per note on the test split; nats per token are shown and do not rank."""
+def leaderboard(
+    references: Annotated[bool, typer.Option("--references", help="All that others report, with our runs.")] = False,
+    config: Config = None,
+    format: Format = Format.table,
+) -> None:
+    """Evaluated runs by bits per note on the test split; nats per token are shown and do not rank.
+
+    Beneath stand the rows of the study that a run here is one of, as reported: they compare with nothing.
+    """
+    from pianogen.warehouse import query_warehouse
+
+    settings = load_settings(config)
+    if references:
+        print_rows(published(settings, _REPORTED.format(columns="*", wanted="true")), format)
+        return
     columns = (
         "*"
         if format is not Format.table
@@ -148,7 +168,12 @@ def leaderboard(config: Config = None, format: Format = Format.table) -> None:
             "peak_memory_mb, num_test_notes, non_commercial"
         )
     )
-    print_rows(published(load_settings(config), f"select {columns} from leaderboard order by rank"), format)
+    print_rows(published(settings, f"select {columns} from leaderboard order by rank"), format)
+    if format is Format.table:
+        reported = query_warehouse(settings.warehouse, _REPORTED.format(columns=_SHOWN, wanted=_RUN_HERE))
+        if reported.num_rows:
+            out.print("Reported, beside the runs of it here; other splits, nats per token of other tokenizers:")
+            print_rows(reported, format)
 
 
 @app.command(epilog="Example: pianogen report")

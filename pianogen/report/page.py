@@ -47,6 +47,13 @@ _QUERIES = {
                non_commercial, non_commercial_licences,
                shards_version, certificate, code_version
         from leaderboard order by rank, experiment, run_id""",
+    # Of each reported result first what is reported, then the runs here that are it.
+    "references": """
+        select standing, reference, experiment, is_reduced, rank, bits_per_note, nll, nll_per, perplexity, model,
+               tokenizer, datasets, split, context_length, n_layer, n_head, n_embd, num_parameters, steps, train_sec,
+               device, source, is_checked, note
+        from leaderboard_with_references where reference is not null
+        order by starts_with(reference, 'study-') desc, reference, standing = 'measured here', rank, experiment""",
     "runs": """
         select experiment, run_id, model, tokenizer, datasets, num_parameters, licences, non_commercial_datasets
         from runs order by experiment, run_id""",
@@ -198,6 +205,7 @@ def _render(rows: dict[str, list[Row]], samples: list[Row], has_data_pages: bool
             has_data_pages=has_data_pages,
             tokenizers=tokenizers,
             leaderboard=leaderboard,
+            references=rows["references"],
             num_test_splits=len({row["split_version"] for row in leaderboard}),
             contamination=rows["contamination"],
             rejections=rows["rejections"],

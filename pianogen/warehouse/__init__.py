@@ -3,6 +3,7 @@
 publish.py    builds it, swaps it in whole, keeps the previous one
 links.py      the bulk tables: views over Parquet files beside the database, linked from the lake
 runs.py       finished runs and their metrics, as tables
+references.py what others report, from reference_results.csv
 comments.py   what each table and column is, shown by every client
 reading.py    opening and asking it, read-only and within a time
 queries.py    named queries: warehouse/queries/*.sql
@@ -24,6 +25,7 @@ from pianogen.warehouse.reading import (
     run_check,
     stream_query,
 )
+from pianogen.warehouse.references import REFERENCE_RESULTS, read_reference_results
 from pianogen.warehouse.runs import METRICS, RUNS, read_runs
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "COMMENTS",
     "LINKED",
     "METRICS",
+    "REFERENCE_RESULTS",
     "RUNS",
     "Parameter",
     "Query",
@@ -45,6 +48,7 @@ __all__ = [
     "parse_value",
     "publish_warehouse",
     "query_warehouse",
+    "read_reference_results",
     "read_runs",
     "run_check",
     "stream_query",

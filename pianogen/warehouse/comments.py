@@ -47,6 +47,10 @@ COMMENTS = {
     "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
     "runs": "One row per finished training run. Units: nats per token, seconds, megabytes.",
     "metrics": "One row per logged step and split of a finished run. Units: nats per token, seconds, megabytes.",
+    "reference_results": (
+        "One row per result that others report, with its source; none compares with ours. Units: seconds, megabytes, "
+        "nats per what nll_per says."
+    ),
     "manifests": "One row per stage and partition of the lake that this file was built from.",
     "shards": "One row per shard of each experiment: where it lies, what it holds, and what it was made of.",
     "linked_files": "One row per Parquet file beside this one and bulk table that reads it. Units: rows, bytes.",
@@ -65,6 +69,17 @@ COLUMN_COMMENTS: dict[str, dict[str, str]] = {
         "num_identical": "Copies left out, since their tokens are those of another one. Unit: sequences.",
         "num_bytes": "Size of the file. Unit: bytes.",
         "path": "Relative to the folder of this database.",
+    },
+    "reference_results": {
+        "reference": "Its name; study-01 to study-16 are the rows of the study's table, in its order.",
+        "is_checked": "Read in its source; false: quoted from memory.",
+        "model": "As in this project where it has one like it, else in the source's words.",
+        "split": "That the loss was measured on.",
+        "million_parameters": "As reported. Unit: million.",
+        "memory_mb": "Unit: megabytes.",
+        "perplexity": "As reported; exp(nll) of a token.",
+        "nll": "Unit: nats per what nll_per says.",
+        "experiment": "The experiment file of this project that is this row.",
     },
     "histograms": {
         "measure": "One of histogram_bins.measure.",

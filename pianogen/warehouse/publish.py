@@ -3,6 +3,7 @@
     lake tables            copied as tables; the bulk ones are linked (see links.py)
     runs, metrics          read from the folders of finished runs (see runs.py)
     shards                 read from their manifests (see shard_rows.py)
+    reference_results      what others report (see references.py)
     manifests              which version of each stage the file was built from
     <sql>/views/*.sql      views over all of these, one a file, each file named after it
 
@@ -38,11 +39,12 @@ from pianogen.views import apply_views, header, quoted, view_files
 from pianogen.warehouse import links
 from pianogen.warehouse.comments import COLUMN_COMMENTS, COMMENTS
 from pianogen.warehouse.reading import open_warehouse
+from pianogen.warehouse.references import read_reference_results
 from pianogen.warehouse.runs import read_runs
 from pianogen.warehouse.shard_rows import read_shards
 
 _MODULES = (
-    *(f"pianogen.warehouse.{name}" for name in ("comments", "links", "publish", "runs", "shard_rows")),
+    *(f"pianogen.warehouse.{name}" for name in ("comments", "links", "publish", "references", "runs", "shard_rows")),
     "pianogen.measured",
     "pianogen.views",
     "pianogen.statistics.comparison",
@@ -85,11 +87,12 @@ def publish_warehouse(lake: Lake, runs: Path, sql: Path, out: Path) -> dict[str,
         aside = out.with_name(f"{out.name}.new")
         _remove(aside)  # what a killed build left: nobody else builds now
         found_runs, metrics = read_runs(runs)
+        references = read_reference_results()
         manifests = [(m.stage, m.partition, m.version, len(m.blocks)) for m in lake.manifests()]
         version = digest(
             code_version(_MODULES, ("duckdb",)),
             manifests,
-            _content(found_runs, metrics),
+            _content(found_runs, metrics, references),
             views,
         )
         files = links.linked_paths(lake, out)
@@ -104,6 +107,7 @@ def publish_warehouse(lake: Lake, runs: Path, sql: Path, out: Path) -> dict[str,
                 "runs": found_runs,
                 "metrics": metrics,
                 "shards": read_shards(lake, out.parent),
+                "reference_results": references,
                 "manifests": pa.Table.from_pylist(rows, schema=MANIFESTS),
                 "linked_files": linked_files,
                 "meta": pa.table({"version": [version], "folder": [str(out.parent)]}),

@@ -10,8 +10,9 @@ import symusic
 from pianogen.statistics.bins import bin_table
 from pianogen.tables import SCHEMAS
 from pianogen.views import apply_views
-from pianogen.warehouse import METRICS, RUNS
+from pianogen.warehouse import METRICS, REFERENCE_RESULTS, RUNS
 
+OWN = {"runs": RUNS, "metrics": METRICS, "reference_results": REFERENCE_RESULTS}
 VIEWS = Path(__file__).resolve().parents[2] / "warehouse" / "views"
 
 Rows = list[dict[str, Any]]
@@ -170,7 +171,7 @@ def write_warehouse(path: Path, **tables: Rows) -> Path:
     """A warehouse with the true schemas and views, filled with rows by table; a column left out is null."""
     tables = {"histogram_bins": bin_table().to_pylist(), **tables}
     with duckdb.connect(str(path)) as connection:
-        for table, schema in {**SCHEMAS, "runs": RUNS, "metrics": METRICS}.items():
+        for table, schema in {**SCHEMAS, **OWN}.items():
             columns = {c.name: [row.get(c.name) for row in tables.get(table, [])] for c in schema}
             nullable = pa.schema([column.with_nullable(True) for column in schema])
             connection.register("rows_to_copy", pa.table(columns, schema=nullable))

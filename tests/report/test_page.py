@@ -78,6 +78,21 @@ def test_an_empty_warehouse_says_what_is_missing(new_warehouse, tmp_path):
     assert files_in(tmp_path / "report").keys() == {"index.html"}
 
 
+def test_what_others_report_stands_apart_with_the_runs_that_are_it(new_warehouse, tmp_path):
+    reported = {"reported_by": "the study", "source": "A table", "nll_per": "character", "split": "not told"}
+    references = [
+        {**reported, "reference": "study-01", "experiment": "quick", "nll": 0.4411, "is_checked": True},
+        {**reported, "reference": "other", "nll": 0.5, "is_checked": False, "note": "<b>About</b>"},
+    ]
+    page = Page(write_report(new_warehouse(**full(reference_results=references)), tmp_path / "report"))
+    section = page.text[page.text.index("What others report") :]
+    assert "study-01 reported by the study" in section
+    assert "quick measured here" in section
+    assert section.index("study-01 reported") < section.index("quick measured") < section.index("other reported")
+    assert "(unchecked) <b>About</b>" in section
+    assert "What others report" not in Page(write_report(new_warehouse("w2.duckdb", **full()), tmp_path / "r2")).text
+
+
 def test_every_section_shows_its_rows(new_warehouse, tmp_path):
     page = Page(write_report(new_warehouse(**full()), tmp_path / "report"))
     assert "yet" not in page.text

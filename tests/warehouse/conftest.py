@@ -7,7 +7,7 @@ import pytest
 
 from pianogen.lake import Lake
 from pianogen.views import apply_views
-from pianogen.warehouse import METRICS, RUNS
+from pianogen.warehouse import METRICS, REFERENCE_RESULTS, RUNS
 
 SQL = Path(__file__).resolve().parents[2] / "warehouse"
 
@@ -16,7 +16,7 @@ SQL = Path(__file__).resolve().parents[2] / "warehouse"
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     """Every table of the warehouse, with the types of the lake, and every view."""
     with contextlib.closing(Lake(tmp_path_factory.mktemp("lake")).connect()) as connection:
-        for name, schema in {"runs": RUNS, "metrics": METRICS}.items():
+        for name, schema in {"runs": RUNS, "metrics": METRICS, "reference_results": REFERENCE_RESULTS}.items():
             connection.register("no_rows", schema.empty_table())
             connection.execute(f"create table {name} as select * from no_rows")
             connection.unregister("no_rows")
