@@ -5,6 +5,7 @@ or the death of its parent stopped it: then a checkpoint is saved, and the same 
 """
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import os
@@ -12,7 +13,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from pianogen.lake import Lake
 from pianogen.settings import Settings, load_settings
 from pianogen.training.experiment import ExperimentConfig, load_experiment
 from pianogen.training.runs import read_run, run_folder
+from pianogen.training.showing import reporter
 
 ENVIRONMENT = {
     # Nothing here needs the network.
@@ -153,7 +155,10 @@ def _acquire(lock: FileLock, folder: Path, stop: StopSignal) -> bool:
 def _train_locked(config: ExperimentConfig, lake: Lake, folder: Path, stop: StopSignal) -> int:
     # Here and not above: torch takes seconds to import, and whoever has nothing to train need not wait.
     from pianogen.evaluation.likelihood import choose_within, measure
+    from pianogen.generation.while_training import TrainingSampler
     from pianogen.shards import ShardSet
+    from pianogen.training.lineage import lineage_of
+    from pianogen.training.loggers import About, telling
     from pianogen.training.trainer import train
 
     shards = ShardSet(lake, config.name)
@@ -163,11 +168,18 @@ def _train_locked(config: ExperimentConfig, lake: Lake, folder: Path, stop: Stop
     validate = functools.partial(
         measure, sequences=validation, chosen=chosen, context_length=config.model.context_length
     )
-    report, close = _reporter(config.training.steps)
-    try:
-        run = train(config, shards, folder, validate=validate, stop=stop, report=report)
-    finally:
-        close()
+    sampler = TrainingSampler(lake, shards, config) if config.training.sample_every else None
+    about = About(folder=folder, experiment=config.name, run_id=folder.name, lineage=lineage_of(config, shards))
+    show, close = reporter(config.training.steps)
+    with contextlib.ExitStack() as ending, telling(config.training.loggers, about) as tell:
+        ending.callback(close)
+
+        def report(line: dict[str, Any]) -> None:
+            show(line)
+            tell(line)
+
+        run = train(config, shards, folder, validate=validate, stop=stop, report=report, sampler=sampler)
+        tell.finished = run is not None
     if run is None:
         print(f"{folder}: stopped, checkpoint saved; the same command goes on from there", flush=True)
         return stop.exit_code
@@ -176,35 +188,6 @@ def _train_locked(config: ExperimentConfig, lake: Lake, folder: Path, stop: Stop
         f"{run['train_sec']:.0f} s, {run['tokens_per_sec']:.0f} tokens/s, {run['peak_memory_mb']:.0f} MiB"
     )
     return 0
-
-
-def _reporter(steps: int) -> tuple[Callable[[dict[str, Any]], None], Callable[[], None]]:
-    """How metrics are shown: a bar on a terminal, else a line each; and what ends it."""
-    if not sys.stderr.isatty():
-
-        def print_line(metrics: dict[str, Any]) -> None:
-            print(_describe(metrics, steps), flush=True)
-
-        return print_line, lambda: None
-    from tqdm import tqdm
-
-    bar = tqdm(total=steps, unit="step")
-
-    def show(metrics: dict[str, Any]) -> None:
-        bar.update(metrics["step"] - bar.n)
-        if metrics["split"] == "validation":
-            bar.write(_describe(metrics, steps))
-        else:
-            bar.set_postfix_str(f"{metrics['nll']:.3f} nats per token")
-
-    return show, bar.close
-
-
-def _describe(metrics: dict[str, Any], steps: int) -> str:
-    return (
-        f"step {metrics['step']}/{steps}  {metrics['split']} {metrics['nll']:.4f} nats per token  "
-        f"{metrics['tokens_per_sec']:.0f} tokens/s  {metrics['elapsed_sec']:.0f} s"
-    )
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ def train(experiment: Experiment, config: Config = None) -> None:
     from pianogen.training.experiment import load_experiment
     from pianogen.training.launch import run_training
     from pianogen.training.runs import require_run
+    from pianogen.training.showing import described
 
     settings = load_settings(config)
     path = experiment_path(settings, experiment)
@@ -89,8 +90,8 @@ def train(experiment: Experiment, config: Config = None) -> None:
 
         def show(metrics: dict[str, Any]) -> None:
             progress(metrics["step"], steps)
-            if metrics["split"] == "validation":
-                err.print(f"step {metrics['step']}: validation {metrics['nll']:.4f} nats per token")
+            if metrics["split"] != "train":
+                err.print(described(metrics, steps))
 
         run = require_run(folder := run_training(path, settings, show))
     typer.echo(

@@ -8,9 +8,10 @@ A sequence ends at EOS, or after `max_tokens` drawn tokens. PAD and BOS are neve
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -71,6 +72,7 @@ def continue_tokens(
     decoding: DecodingConfig,
     seeds: Sequence[int],
     context_length: int,
+    before_token: Callable[[], None] = lambda: None,
 ) -> list[np.ndarray]:
     """Prompts with their continuations.
 
@@ -81,6 +83,7 @@ def continue_tokens(
         decoding: how they are drawn.
         seeds: one for each prompt; with its prompt it decides the sample, up to rounding of the batch.
         context_length: the most tokens that the model takes.
+        before_token: called before each token; what it raises ends the drawing.
 
     Returns:
         Token ids of each, int64, prompt included; EOS last where the model ended the piece.
@@ -99,6 +102,7 @@ def continue_tokens(
         _Cached(model, context_length) if getattr(model, "reads_cache", False) else _ReadAnew(model, context_length)
     )
     while position < max(ends):
+        before_token()
         logits = history.next_logits(tokens[:, :position].to(device)).float().cpu()
         rows = [row for row in range(len(prompts)) if given[row] <= position < ends[row]]
         if rows:
@@ -227,6 +231,27 @@ def draw_samples(
     """
     model = load_model(folder, run["model"], len(tokenizer.vocab))
     model.to(pick_device(device).torch_device)  # pyright: ignore[reportArgumentType]
+    return continue_prompts(model, tokenizer, prompts, seeds, config, context_length=run["context_length"])
+
+
+def continue_prompts(
+    model: torch.nn.Module,
+    tokenizer: Tokenizer,
+    prompts: Sequence[Prompt],
+    seeds: Sequence[int],
+    config: GenerationConfig,
+    **options: Any,
+) -> list[Sample]:
+    """One sample for each prompt and seed, of a model in memory.
+
+    Args:
+        model: on any device, in evaluation mode.
+        tokenizer: of the model.
+        prompts: beginnings, or nothing.
+        seeds: one for each prompt.
+        config: how many tokens, and how to draw them.
+        options: of `continue_tokens`.
+    """
     # One token at a time is too little work to share between threads.
     with fixed_threads(1):
         sequences = continue_tokens(
@@ -235,7 +260,7 @@ def draw_samples(
             max_tokens=config.max_tokens,
             decoding=DecodingConfig(temperature=config.temperature, top_k=config.top_k, top_p=config.top_p),
             seeds=seeds,
-            context_length=run["context_length"],
+            **options,
         )
     return [_render(tokenizer.decode(ids), prompt) for ids, prompt in zip(sequences, prompts, strict=True)]
 

@@ -53,7 +53,7 @@ def generate_samples(lake: Lake, runs: Path, experiment: ExperimentConfig) -> Ma
 
 def _sample_table(lake: Lake, shards: ShardSet, run: dict, folder: Path, experiment: ExperimentConfig) -> pa.Table:
     config = experiment.generation
-    prompts = _test_prompts(lake, shards, config)
+    prompts = prompts_of(lake, shards, "test", config, config.num_prompted)
     names = [f"prompted_{i + 1:02d}" for i in range(len(prompts))]
     names += [f"unprompted_{i + 1:02d}" for i in range(config.num_unprompted)]
     prompts += [Prompt() for _ in range(config.num_unprompted)]
@@ -80,13 +80,13 @@ def _sample_table(lake: Lake, shards: ShardSet, run: dict, folder: Path, experim
     return pa.Table.from_pylist(rows, SCHEMAS["samples"])
 
 
-def _test_prompts(lake: Lake, shards: ShardSet, config: GenerationConfig) -> list[Prompt]:
-    """Beginnings of test performances drawn by seed; fewer where fewer begin within `prompt_sec`."""
-    ids = sorted(set(shards.sequences("test").performance_ids))
+def prompts_of(lake: Lake, shards: ShardSet, split: str, config: GenerationConfig, number: int) -> list[Prompt]:
+    """Beginnings of performances of a split, drawn by seed; fewer where fewer begin within `prompt_sec`."""
+    ids = sorted(set(shards.sequences(split).performance_ids))
     prompts: list[Prompt] = []
     with lake.connect(["performances", "notes", "tempos"]) as connection:
         for i in np.random.default_rng(config.seed).permutation(len(ids)):
-            if len(prompts) == config.num_prompted:
+            if len(prompts) == number:
                 break
             row, notes, tempos = (
                 connection.sql(f"select * from {table} where performance_id = ?", params=[ids[i]]).to_arrow_table()

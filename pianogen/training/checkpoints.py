@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,15 @@ class Progress:
     peak_memory_mb: float = 0.0
     peak_gpu_memory_mb: float = 0.0
     interval_nats: float = 0.0
-    """Since the last logged step, like the next two."""
+    """Since the last logged step, like the next three."""
     interval_tokens: int = 0
     interval_sec: float = 0.0
+    interval_loading_sec: float = 0.0
+    """Of these, what the loader took."""
+    pace: dict[str, list[float]] = field(default_factory=dict)
+    """The latest times of each part of the training, seconds; see pace.py."""
+    sampled_step: int = 0
+    """At which samples were drawn last."""
 
 
 def checkpoint_path(run: Path, step: int) -> Path:

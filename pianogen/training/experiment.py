@@ -20,6 +20,7 @@ from pianogen.errors import SettingsError
 from pianogen.models import ModelConfig, config_class
 
 DEVICES = ("auto", "cpu", "cuda")
+LOGGERS = ("tensorboard", "wandb", "mlflow")
 NAME = re.compile(r"[a-z0-9_-]+")
 LEAST_SHARE = 2**-14
 """Of a mixture; see `shards.examples.Mixture`, which deals out so many examples at a time."""
@@ -93,6 +94,10 @@ class TrainingConfig:
     """How sequences become windows: `chunks`, or `bars`, whose windows begin with a bar (see `shards.views`)."""
     seed: int = 1
     device: str = "auto"
+    sample_every: int = 0
+    """Steps; 0: no samples while it trains."""
+    loggers: tuple[str, ...] = ()
+    """Who is told the metrics beside the run's own files: `tensorboard`, `wandb`, `mlflow`."""
 
     def __post_init__(self) -> None:
         """Refuse what can't be trained."""
@@ -110,7 +115,7 @@ class TrainingConfig:
                 raise SettingsError(f"training.{name} must be 1 or more, found {getattr(self, name)}")
         if self.learning_rate <= 0:
             raise SettingsError(f"training.learning_rate must be above 0, found {self.learning_rate}")
-        for name in ("warmup_steps", "weight_decay", "max_grad_norm", "seed"):
+        for name in ("warmup_steps", "weight_decay", "max_grad_norm", "seed", "sample_every"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"training.{name} must be 0 or more, found {getattr(self, name)}")
         if self.validate_every % self.checkpoint_every:
@@ -122,6 +127,10 @@ class TrainingConfig:
             raise SettingsError(f"training.view must be chunks or bars, found {self.view!r}")
         if self.device not in DEVICES:
             raise SettingsError(f"training.device must be one of {', '.join(DEVICES)}, found {self.device!r}")
+        if set(self.loggers) - set(LOGGERS) or len(set(self.loggers)) < len(self.loggers):
+            raise SettingsError(
+                f"training.loggers must be among {', '.join(LOGGERS)}, each once, found {list(self.loggers)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -297,7 +306,7 @@ class _Reader:
             expected = {int: "a list of whole numbers", float: "a list of numbers", str: "a list of names"}[kind]
             if kind is float and isinstance(value, list):
                 value = [float(item) if type(item) is int else item for item in value]
-            return self.items(node, value, kind, label, expected)
+            return self.items(node, value, kind, label, expected, may_be_empty=True)
         elif typing.get_origin(hint) is dict:
             if not isinstance(value, dict) or not isinstance(value.get("name"), str):
                 raise self.error(node, f"{label} needs `name:` and may have options, found {value!r}")
@@ -309,9 +318,11 @@ class _Reader:
             raise self.error(node, f"{label} must be {names[expected]}, found {value!r}")
         return value
 
-    def items(self, node: yaml.Node, value: Any, kind: type, label: str, expected: str) -> tuple:
-        """A non-empty list of one type."""
-        if not isinstance(value, list) or not value or any(type(item) is not kind for item in value):
+    def items(
+        self, node: yaml.Node, value: Any, kind: type, label: str, expected: str, *, may_be_empty: bool = False
+    ) -> tuple:
+        """A list of one type."""
+        if not isinstance(value, list) or not (value or may_be_empty) or any(type(item) is not kind for item in value):
             raise self.error(node, f"{label} must be {expected}, found {value!r}")
         return tuple(value)
 

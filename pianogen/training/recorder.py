@@ -13,6 +13,8 @@ from pianogen.errors import TrainingError
 from pianogen.models.devices import MIB, peak_memory_mb
 from pianogen.training.checkpoints import MetricsFile, Progress
 from pianogen.training.experiment import TrainingConfig
+from pianogen.training.pace import SAMPLE, VALIDATION, Pace
+from pianogen.training.samples import Samples
 
 
 class Validation(Protocol):
@@ -49,6 +51,7 @@ class Recorder(TrainerCallback):
         validate: Validate,
         stop: StopRequest,
         report: Report,
+        samples: Samples | None = None,
     ) -> None:
         self.config = config
         self.progress = progress
@@ -56,16 +59,22 @@ class Recorder(TrainerCallback):
         self.validate = validate
         self.stop = stop
         self.report = report
+        self.samples = samples
+        self.pace = Pace(config, progress)
         self.learning_rate = 0.0
+        self.gradient_norm: torch.Tensor | float | None = None
+        """Of the last update, before it was clipped; stays on the device until a line is written."""
         self._nats: torch.Tensor | float = progress.interval_nats
         self._tokens: torch.Tensor | int = progress.interval_tokens
+        self._loading_sec = progress.interval_loading_sec
         self._earlier_sec = progress.train_sec
         self._begin = self._interval_begin = 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
-        """Start the clocks."""
+        """Start the clocks, and draw the samples that a stop cut short."""
         self._begin = time.perf_counter()
         self._interval_begin = self._begin - self.progress.interval_sec
+        self._draw_samples(kwargs["model"])
 
     def count(self, nats: torch.Tensor, num_tokens: torch.Tensor) -> None:
         """Add one forward pass; stays on the device, since reading a GPU's number waits for it."""
@@ -84,24 +93,35 @@ class Recorder(TrainerCallback):
             self._log()
         if step % self.config.validate_every == 0 or is_last:
             self._validate(kwargs["model"])
+        self._draw_samples(kwargs["model"])
         if self.stop.requested:
             control.should_training_stop = True
         control.should_save = step % self.config.checkpoint_every == 0 or is_last or self.stop.requested
         return control
 
     @contextlib.contextmanager
-    def paused(self):
-        """Leave the body's time out of the training speed."""
+    def paused(self, part: str):
+        """Leave the time of the body, a part as `pace` names them, out of the training speed."""
         begin = time.perf_counter()
         try:
             yield
         finally:
-            self._interval_begin += time.perf_counter() - begin
+            seconds = time.perf_counter() - begin
+            self._interval_begin += seconds
+            self.pace.add(part, self.progress.step, seconds)
+
+    @contextlib.contextmanager
+    def loading(self):
+        """Count the body's time as the loader's."""
+        begin = time.perf_counter()
+        yield
+        self._loading_sec += time.perf_counter() - begin
 
     def before_checkpoint(self) -> None:
         """Bring `progress` up to now, and the metrics to disk."""
         self._read_clocks()
         self.progress.interval_nats, self.progress.interval_tokens = float(self._nats), int(self._tokens)
+        self.progress.interval_loading_sec = self._loading_sec
         self._require_finite(self.progress.interval_nats)
         self.metrics.sync()
 
@@ -110,17 +130,20 @@ class Recorder(TrainerCallback):
         self._require_finite(nats)
         self._read_clocks()
         self.progress.num_tokens += num_tokens
+        interval_sec = self.progress.interval_sec
+        self.pace.add_updates(self.progress.step, interval_sec)
         self._write(
             split="train",
             nll=nats / num_tokens,
-            learning_rate=self.learning_rate,
-            tokens_per_sec=num_tokens / self.progress.interval_sec,
+            **self._last_update(),
+            tokens_per_sec=num_tokens / interval_sec,
+            loader_share=self._loading_sec / interval_sec,
         )
-        self._nats, self._tokens = 0.0, 0
+        self._nats, self._tokens, self._loading_sec = 0.0, 0, 0.0
         self._interval_begin = time.perf_counter()
 
     def _validate(self, model: torch.nn.Module) -> None:
-        with self.paused():
+        with self.paused(VALIDATION):
             begin = time.perf_counter()
             found = self.validate(model)
             tokens_per_sec = found.num_tokens / (time.perf_counter() - begin)
@@ -131,14 +154,41 @@ class Recorder(TrainerCallback):
             progress.best_step, progress.best_nll = progress.step, found.nll
             progress.best_bits_per_note = found.bits_per_note
         self._read_clocks()
-        self._write(split="validation", nll=found.nll, tokens_per_sec=tokens_per_sec)
+        self._write(
+            split="validation",
+            nll=found.nll,
+            bits_per_note=found.bits_per_note,
+            **self._last_update(),
+            tokens_per_sec=tokens_per_sec,
+        )
+
+    def _last_update(self) -> dict[str, float]:
+        norm = {} if self.gradient_norm is None else {"gradient_norm": float(self.gradient_norm)}
+        return {"learning_rate": self.learning_rate, **norm}
+
+    def _draw_samples(self, model: torch.nn.Module) -> None:
+        progress = self.progress
+        if self.samples is None or not self.samples.due(progress):
+            return
+        with self.paused(SAMPLE):
+            lines = self.samples.draw(model, progress.step, self.stop)
+        if lines is None:
+            return  # asked to stop meanwhile: the next start draws them
+        progress.sampled_step = progress.step
+        self._read_clocks()
+        for line in lines:
+            self._write(split="sample", **line)
 
     def _write(self, **values: Any) -> None:
+        progress = self.progress
+        gpu = {"gpu_memory_mb": progress.peak_gpu_memory_mb} if torch.cuda.is_available() else {}
         line = {
-            "step": self.progress.step,
+            "step": progress.step,
             **values,
-            "elapsed_sec": self.progress.train_sec,
-            "memory_mb": self.progress.peak_memory_mb,
+            "elapsed_sec": progress.train_sec,
+            "remaining_sec": self.pace.remaining_sec(progress.step),
+            "memory_mb": progress.peak_memory_mb,
+            **gpu,
         }
         self.metrics.write(**line)
         self.report(line)

@@ -3,7 +3,9 @@
     <runs>/<experiment>/<run_id>/
         checkpoints/step-00000100/   weights, optimizer, random states, lineage: resume starts from the last
         best/                        the finished model: weights, config, tokenizer settings, lineage
-        metrics.jsonl                one line per logged or validated step
+        metrics.jsonl                one line per logged or validated step, and per sample
+        metrics.parquet              the same, seconds later
+        samples/                     MIDI drawn while it trained, where `training.sample_every` asks for it
         train.log                    what the training process printed, when something launched it
         run.json                     written last; its presence means finished
 
@@ -41,8 +43,12 @@ CODE = (
 PACKAGES = ("torch", "transformers", "accelerate")
 RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
+METRICS_TABLE = "metrics.parquet"
 LOG_FILE = "train.log"
 BEST = "best"
+SAMPLES = "samples"
+NOT_OF_THE_WEIGHTS = ("device", "sample_every", "loggers")
+"""Settings of `training` that make no other run."""
 
 
 def training_code_version(model: str) -> str:
@@ -53,7 +59,8 @@ def training_code_version(model: str) -> str:
 def run_id(config: ExperimentConfig, shards_version: str) -> str:
     """Identity of the training of `config` on these shards."""
     training = dataclasses.asdict(config.training)
-    del training["device"]
+    for name in NOT_OF_THE_WEIGHTS:
+        del training[name]
     # Of data and augmentation the shards know all but what is done while they are loaded.
     augmentation = config.augmentation
     loading = [config.data.weights, dataclasses.asdict(augmentation) if augmentation.while_loading else None]

@@ -26,8 +26,10 @@ from pianogen.training.checkpoints import MetricsFile, Progress
 from pianogen.training.experiment import ExperimentConfig
 from pianogen.training.lineage import lineage_of, origin
 from pianogen.training.loading import ExampleDataset
+from pianogen.training.pace import CHECKPOINT
 from pianogen.training.recorder import Recorder, Report, StopRequest, Validate
 from pianogen.training.runs import BEST, RUN_FILE, swap_in, write_json
+from pianogen.training.samples import Sampler, Samples
 
 
 def train(
@@ -38,6 +40,7 @@ def train(
     validate: Validate,
     stop: StopRequest,
     report: Report = lambda metrics: None,
+    sampler: Sampler | None = None,
 ) -> dict[str, Any] | None:
     """Train to the end, from the last whole checkpoint where there is one.
 
@@ -48,6 +51,7 @@ def train(
         validate: scores the model on the validation split.
         stop: asked after every step.
         report: given every line of metrics.
+        sampler: draws samples with the current weights, every `training.sample_every` steps.
 
     Returns:
         What run.json says; None when a stop was asked for before the last step.
@@ -64,7 +68,8 @@ def train(
     threads = fixed_threads(config.training.cpu_threads) if device.is_cpu else contextlib.nullcontext()
     if progress.step < config.training.steps:
         with threads, contextlib.closing(MetricsFile(folder, progress.step)) as metrics:
-            recorder = Recorder(config.training, progress, metrics, validate, stop, report)
+            samples = Samples(folder, config.training.sample_every, sampler) if sampler else None
+            recorder = Recorder(config.training, progress, metrics, validate, stop, report, samples)
             _make_trainer(config, shards, folder, device, recorder).train(
                 resume_from_checkpoint=str(last) if last else None
             )
@@ -163,11 +168,21 @@ class _Trainer(Trainer):
         loss = nats / (num_tokens if num_items_in_batch is None else num_items_in_batch)
         return (loss, outputs) if return_outputs else loss
 
+    def get_batch_samples(self, epoch_iterator, num_batches, device):
+        """As HF collects them; their time is the loader's."""
+        with self.recorder.loading():
+            return super().get_batch_samples(epoch_iterator, num_batches, device)
+
+    def _get_grad_norm(self, model, grad_norm=None):
+        """As HF finds it, for the metrics."""
+        self.recorder.gradient_norm = super()._get_grad_norm(model, grad_norm)
+        return self.recorder.gradient_norm
+
     def _save_checkpoint(self, model, trial) -> None:
         """As HF saves it, but into a folder that becomes the checkpoint when it is whole."""
         self.recorder.before_checkpoint()
         with (
-            self.recorder.paused(),
+            self.recorder.paused(CHECKPOINT),
             checkpoints.new_checkpoint(self.folder, self.recorder.progress, self.lineage) as folder,
         ):
             self.args.output_dir = str(folder)

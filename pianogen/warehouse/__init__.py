@@ -2,7 +2,7 @@
 
 publish.py    builds it, swaps it in whole, keeps the previous one
 links.py      the bulk tables: views over Parquet files beside the database, linked from the lake
-runs.py       finished runs and their metrics, as tables
+runs.py       runs and their metrics, as tables;  live.py: metrics as they are now
 references.py what others report, from reference_results.csv
 comments.py   what each table and column is, shown by every client
 reading.py    opening and asking it, read-only and within a time

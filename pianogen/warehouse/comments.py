@@ -46,7 +46,10 @@ COMMENTS = {
     "evaluations": "One row per evaluated run and test performance. Units: nats, seconds.",
     "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
     "runs": "One row per finished training run. Units: nats per token, seconds, megabytes.",
-    "metrics": "One row per logged step and split of a finished run. Units: nats per token, seconds, megabytes.",
+    "metrics": (
+        "One row per logged step and split of a run, and per sample drawn while it trained; runs that still train have "
+        "those of the last publish, and those of now in `pianogen sql`. Units: nats per token, bits, seconds, MiB."
+    ),
     "reference_results": (
         "One row per result that others report, with its source; none compares with ours. Units: seconds, megabytes, "
         "nats per what nll_per says."
@@ -54,13 +57,47 @@ COMMENTS = {
     "manifests": "One row per stage and partition of the lake that this file was built from.",
     "shards": "One row per shard of each experiment: where it lies, what it holds, and what it was made of.",
     "linked_files": "One row per Parquet file beside this one and bulk table that reads it. Units: rows, bytes.",
-    "meta": "One row: the version of everything this file was built from, and the folder where it was published.",
+    "meta": (
+        "One row: the version of everything this file was built from, the folder where it was published, and where the "
+        "runs lie, relative to that."
+    ),
 }
 """Grain and units of each table; a view says its own in the header of its file."""
 
 _MEASURES = {name: described(column) for name, column in COLUMNS.items()}
 _COUNTED = "all performances, no_copies, or once for each cluster of the same music; see distributions."
+_CURVE = {
+    "learning_rate": "Of the last update.",
+    "gradient_norm": "Of the last update, before it was clipped.",
+    "elapsed_sec": "Training so far, over all resumes, validations and checkpoints included. Unit: seconds.",
+    "remaining_sec": "To the last step, judged by the time of all parts so far. Unit: seconds.",
+    "memory_mb": "The most that the process has held so far. Unit: MiB.",
+    "gpu_memory_mb": "The most that was allocated on the GPU so far. Unit: MiB.",
+}
 COLUMN_COMMENTS: dict[str, dict[str, str]] = {
+    "metrics": {
+        "split": "train, validation, or sample: drawn with the weights of the step.",
+        "nll": "Of train: mean over the tokens since the row before. Unit: nats per token.",
+        "bits_per_note": "Of the validation's part of the validation split. Unit: bits per note of the source.",
+        "tokens_per_sec": "Of train: while it updated; of validation: while it validated.",
+        "loader_share": "Of the time of updates, what was spent waiting for examples, 0-1.",
+        **_CURVE,
+        "sample": "prompted: goes on from a validation performance; unprompted: from nothing.",
+        "num_notes": "Of the sample, its prompt included. Unit: notes.",
+        "duration_sec": "Of the sample, its prompt included. Unit: seconds of music.",
+        "file": "The sample's MIDI file, in the run's folder.",
+        "error": "Why there is no file.",
+    },
+    "training_curves": {
+        "validation_bits_per_note": "Of the validation's part of the validation split. Unit: bits per note.",
+        "best_validation_nll": "The lowest so far. Unit: nats per token.",
+        **_CURVE,
+    },
+    "trainings": {
+        "is_finished": "Whether it was when this was published; what still trains, or was left off, is not.",
+        "newest_sample": "The MIDI file drawn last, in the folder <runs>/<experiment>/<run_id>.",
+        **_CURVE,
+    },
     "performance_statistics": _MEASURES,
     "described_performances": _MEASURES,
     "shards": {

@@ -1,7 +1,8 @@
 """The warehouse is built from the lake and swapped in whole.
 
     lake tables            copied as tables; the bulk ones are linked (see links.py)
-    runs, metrics          read from the folders of finished runs (see runs.py)
+    runs, metrics          read from the folders of the runs (see runs.py); what a run has written that is not finished
+                           is in the file, but no reason to build it anew: queries read that live (see live.py)
     shards                 read from their manifests (see shard_rows.py)
     reference_results      what others report (see references.py)
     manifests              which version of each stage the file was built from
@@ -40,12 +41,13 @@ from pianogen.warehouse import links
 from pianogen.warehouse.comments import COLUMN_COMMENTS, COMMENTS
 from pianogen.warehouse.reading import open_warehouse
 from pianogen.warehouse.references import read_reference_results
-from pianogen.warehouse.runs import read_runs
+from pianogen.warehouse.runs import owners, read_runs, read_unfinished
 from pianogen.warehouse.shard_rows import read_shards
 
 _MODULES = (
     *(f"pianogen.warehouse.{name}" for name in ("comments", "links", "publish", "references", "runs", "shard_rows")),
     "pianogen.measured",
+    "pianogen.training.metrics",
     "pianogen.views",
     "pianogen.statistics.comparison",
 )
@@ -105,12 +107,12 @@ def publish_warehouse(lake: Lake, runs: Path, sql: Path, out: Path) -> dict[str,
             rows = [dict(zip(MANIFESTS.names, row, strict=True)) for row in manifests]
             own = {
                 "runs": found_runs,
-                "metrics": metrics,
+                "metrics": pa.concat_tables([metrics, read_unfinished(runs, owners(found_runs))]),
                 "shards": read_shards(lake, out.parent),
                 "reference_results": references,
                 "manifests": pa.Table.from_pylist(rows, schema=MANIFESTS),
                 "linked_files": linked_files,
-                "meta": pa.table({"version": [version], "folder": [str(out.parent)]}),
+                "meta": pa.table({"version": [version], "folder": [str(out.parent)], "runs": [_relative(runs, out)]}),
             }
             try:
                 _build(lake, own, sql, aside, out, files)
@@ -197,6 +199,10 @@ def _connect(lake: Lake, tables: Sequence[str]) -> duckdb.DuckDBPyConnection:
 
 def _cannot_copy(lake: Lake, error: duckdb.Error) -> LakeError:
     return LakeError(f"{lake.root}: cannot be copied into the warehouse; run the stage of this file again: {error}")
+
+
+def _relative(path: Path, out: Path) -> str:
+    return os.path.relpath(Path(path).absolute(), out.parent)
 
 
 def _content(*tables: pa.Table) -> str:

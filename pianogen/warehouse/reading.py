@@ -18,6 +18,7 @@ from pianogen.lake import Lake
 from pianogen.tables import SCHEMAS
 from pianogen.views import apply_views
 from pianogen.warehouse.links import FOLDER_VARIABLE
+from pianogen.warehouse.live import create_live_metrics, names_metrics
 from pianogen.warehouse.shard_rows import SEQUENCES_COMMENT, create_sequences, names_sequences
 
 T = TypeVar("T")
@@ -139,6 +140,8 @@ def stream_query(
     with open_warehouse(path) as connection:
         if names_sequences(sql):
             create_sequences(connection, Path(path).resolve().parent)
+        if names_metrics(sql):
+            create_live_metrics(connection, Path(path).resolve().parent)
         limited = _Limited(connection, timeout)
         reader = limited.run(lambda: _ask(connection, sql, parameters or {}))
         yield Rows(reader.schema, limited.batches(reader))

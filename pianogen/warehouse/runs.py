@@ -1,12 +1,11 @@
-"""Finished runs and their metrics: what `run.json` and `metrics.jsonl` hold, as tables."""
+"""Runs and their metrics: what `run.json` and `metrics.jsonl` hold, as tables."""
 
-import json
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
-from pianogen.errors import LakeError
+from pianogen.training.metrics import METRICS, json_object, metrics_table, read_metrics, typed_table
 
 RUNS = pa.schema(
     [
@@ -41,21 +40,6 @@ RUNS = pa.schema(
 )
 """One row per finished run, from its `run.json`."""
 
-METRICS = pa.schema(
-    [
-        ("experiment", pa.string()),
-        ("run_id", pa.string()),
-        ("step", pa.int64()),
-        ("split", pa.string()),
-        ("nll", pa.float64()),
-        ("learning_rate", pa.float64()),
-        ("tokens_per_sec", pa.float64()),
-        ("elapsed_sec", pa.float64()),
-        ("memory_mb", pa.float64()),
-    ]
-)
-"""One row per line of a finished run's `metrics.jsonl`, in the order of the lines."""
-
 
 def read_runs(runs: Path) -> tuple[pa.Table, pa.Table]:
     """Finished runs and their metrics, with the schemas RUNS and METRICS, in the order of the folders' names.
@@ -68,37 +52,37 @@ def read_runs(runs: Path) -> tuple[pa.Table, pa.Table]:
     """
     found, metrics = [RUNS.empty_table()], [METRICS.empty_table()]
     for path in sorted(Path(runs).glob("*/*/run.json")):
-        fields = _json_object(path.read_text(encoding="utf-8"), str(path))
+        fields = json_object(path.read_text(encoding="utf-8"), str(path))
         if fields.get("status") != "finished":
             continue
         row = {name: fields.get(name) for name in RUNS.names}
         for name in ("dataset_versions", "licences"):
             if isinstance(named := row[name], dict):
                 row[name] = sorted(named.items())
-        found.append(_typed([row], RUNS, str(path)))
+        found.append(typed_table([row], RUNS, str(path)))
         log = path.with_name("metrics.jsonl")
-        lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
-        owner = {"experiment": row["experiment"], "run_id": row["run_id"]}
-        logged = [_json_object(line, f"{log}:{i}") | owner for i, line in enumerate(lines, start=1) if line.strip()]
-        metrics.append(_typed(logged, METRICS, str(log)))
+        metrics.append(metrics_table(read_metrics(log), row["experiment"], row["run_id"], str(log)))
     return pa.concat_tables(found), pa.concat_tables(metrics)
 
 
-def _json_object(text: str, where: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise LakeError(f"{where}: JSON expected ({error}); mend it, or remove the run's folder") from None
-    if not isinstance(value, dict):
-        raise LakeError(f"{where}: a JSON object expected, found {value!r}; mend it, or remove the run's folder")
-    return value
+def owners(runs: pa.Table) -> set[tuple[str, str]]:
+    """Experiment and id of each run of a table."""
+    return set(zip(runs["experiment"].to_pylist(), runs["run_id"].to_pylist(), strict=True))
 
 
-def _typed(rows: list[dict[str, Any]], schema: pa.Schema, where: str) -> pa.Table:
-    columns = {}
-    for column in schema:
-        try:
-            columns[column.name] = pa.array([row.get(column.name) for row in rows], column.type)
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            raise LakeError(f"{where}: {column.name} must be {column.type}: {error}") from None
-    return pa.table(columns, schema=schema)
+def read_unfinished(runs: Path, finished: Collection[tuple[str, str]]) -> pa.Table:
+    """Metrics of the runs that still train, or were left off, as far as they are written; rows of METRICS.
+
+    Args:
+        runs: folder of all runs.
+        finished: experiment and id of those that are not meant.
+
+    Raises:
+        LakeError: a whole line is not JSON, or a value is not of its column's type.
+    """
+    metrics = [METRICS.empty_table()]
+    for log in sorted(Path(runs).glob("*/*/metrics.jsonl")):
+        owner = (log.parent.parent.name, log.parent.name)
+        if owner not in finished:
+            metrics.append(metrics_table(read_metrics(log, grows=True), *owner, str(log)))
+    return pa.concat_tables(metrics)

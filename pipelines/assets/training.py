@@ -1,15 +1,10 @@
 """Models trained in a process of their own, watched from here."""
 
-import json
-import time
-
 import dagster as dg
 
 from pipelines.resources import Workspace
-from pipelines.showing import bulleted, picture
-
-OBSERVE_EVERY_SEC = 5
-"""The UI shows about the last hundred observations; the whole curve is in the warehouse."""
+from pipelines.showing import bulleted
+from pipelines.watching import Watcher, loss_curve
 
 
 def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
@@ -18,37 +13,27 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     @dg.asset(deps=["shards"], partitions_def=experiments, group_name="training", kinds={"pytorch"}, pool="training")
     def runs(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """The trained model of an experiment: best and last checkpoint, loss curve, cost."""
-        from pianogen.report import plots
+        from pianogen.training.experiment import load_experiment
         from pianogen.training.launch import run_training
-        from pianogen.training.runs import METRICS_FILE, require_run
+        from pianogen.training.metrics import read_metrics
+        from pianogen.training.runs import METRICS_FILE, require_run, run_folder
 
-        last_shown = 0.0
-
-        def show(metrics: dict) -> None:
-            nonlocal last_shown
-            is_due = time.monotonic() - last_shown >= OBSERVE_EVERY_SEC
-            if not (is_due or metrics["split"] == "validation"):
-                return
-            last_shown = time.monotonic()
-            name = "validation_nll" if metrics["split"] == "validation" else "train_nll"
-            shown = {name: metrics["nll"], "step": metrics["step"]}
-            for key in ("tokens_per_sec", "memory_mb"):
-                if metrics.get(key) is not None:
-                    shown[key] = float(metrics[key])
-            context.log.info(f"step {metrics['step']}: {name} {metrics['nll']:.4f}")
-            context.log_event(dg.AssetObservation(context.asset_key, partition=context.partition_key, metadata=shown))
-
-        experiment = workspace.experiment_file(context.partition_key)
-        folder = run_training(experiment, workspace.settings, on_metrics=show)
+        path = workspace.experiment_file(context.partition_key)
+        experiment = load_experiment(path)
+        folder = run_folder(workspace.lake, workspace.settings.runs, experiment)
+        watcher = Watcher(context, folder, experiment.training.steps)
+        run_training(path, workspace.settings, on_metrics=watcher)
         run = require_run(folder)
-        metrics = [json.loads(line) for line in (folder / METRICS_FILE).read_text().splitlines()]
+        metrics = read_metrics(folder / METRICS_FILE)
         shown = (
             "model",
             "num_parameters",
             "steps",
             "best_step",
             "validation_nll",
+            "validation_bits_per_note",
             "train_sec",
+            "tokens_per_sec",
             "peak_memory_mb",
             "device",
         )
@@ -60,7 +45,7 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
                 "licences": dg.MetadataValue.md(bulleted(licences) or "not recorded"),
                 "non_commercial": bool(run.get("non_commercial_datasets")),
                 "run_folder": dg.MetadataValue.path(str(folder)),
-                "loss_curve": picture(plots.to_png(plots.loss_curve(metrics)), "loss curve"),
+                "loss_curve": loss_curve(metrics),
             },
         )
 

@@ -172,7 +172,7 @@ def test_a_cancelled_run_leaves_no_trainer_and_keeps_a_checkpoint(finished, tmp_
     shutil.rmtree(project.root / "data" / "runs")
     write_tiny_experiment(project.root / "experiments", steps=100_000, validate_every=50_000, checkpoint_every=10)
     process = project.start()
-    wait_for(project, process, "train_nll")
+    wait_for(project, process, "nats per token")
     assert trainers_of(project)
     process.send_signal(signal.SIGINT)
     try:
@@ -187,7 +187,7 @@ def test_a_cancelled_run_leaves_no_trainer_and_keeps_a_checkpoint(finished, tmp_
 def test_a_run_killed_in_training_is_finished_by_the_next_with_the_bytes_of_an_undisturbed_one(finished, tmp_path):
     project = Project(tmp_path)
     process = project.start()
-    wait_for(project, process, "step 10:")
+    wait_for(project, process, "step 10/")
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
     deadline = time.monotonic() + 30

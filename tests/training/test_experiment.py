@@ -48,6 +48,12 @@ def test_every_section_of_a_file_reaches_the_settings(tmp_path):
     assert config.generation.temperature == 1.0
 
 
+def test_loggers_may_be_none_or_some(tmp_path):
+    for text, loggers in (("[]", ()), ("[wandb, tensorboard]", ("wandb", "tensorboard"))):
+        config = load_experiment(written(tmp_path, WHOLE.replace("  steps: 10", f"  steps: 10\n  loggers: {text}")))
+        assert config.training.loggers == loggers
+
+
 def test_a_mixture_is_names_with_weights(tmp_path):
     data = load_experiment(written(tmp_path, WHOLE.replace("[bach, custom]", "jsb:3+custom"))).data
     assert data.weights == {"jsb": 3.0, "custom": 1.0}
@@ -91,6 +97,19 @@ def test_all_datasets_is_told_from_a_list_of_names(tmp_path):
         ),
         ("[-1, 0, 1]", "[0]\n  pedals: [off]", r"one\.yaml:9: augmentation\.pedals must be a list of names, found"),
         ("[-1, 0, 1]", "[0]\n  while_loading: 1", r"one\.yaml:9: augmentation\.while_loading must be true or false"),
+        ("  steps: 10", "  sample_every: -1", r"one\.yaml:\d+: training\.sample_every must be 0 or more, found -1"),
+        (
+            "  steps: 10",
+            "  loggers: [wandb, csv]",
+            r"one\.yaml:\d+: training\.loggers must be among tensorboard, wandb",
+        ),
+        (
+            "  steps: 10",
+            "  loggers: [mlflow, mlflow]",
+            r"training\.loggers must be among .*, each once, found \['mlflow",
+        ),
+        ("  steps: 10", "  loggers: wandb", r"one\.yaml:\d+: training\.loggers must be a list of names, found 'wandb'"),
+        ("[bach, custom]", "[]", r"one\.yaml:3: data\.datasets must be `all`, a mixture"),
         ("  steps: 10", "  view: packed", r"one\.yaml:\d+: training\.view must be chunks or bars, found 'packed'"),
         ("[-1, 0, 1]", "[1]", r"one\.yaml:8: augmentation\.semitones must be distinct and hold 0"),
         ("name: gpt2", "name: gpt9", r"one\.yaml:10: model\.name 'gpt9' is not known; known: gpt2"),

@@ -14,8 +14,8 @@ from pianogen.train import StopSignal, train_experiment
 from pianogen.training.checkpoints import checkpoint_steps
 from pianogen.training.experiment import load_experiment
 
-TIMES = {"elapsed_sec", "tokens_per_sec", "memory_mb", "train_sec", "peak_memory_mb"}
-LONG = {"steps": 250, "log_every": 3, "checkpoint_every": 7, "validate_every": 70}
+TIMES = {"elapsed_sec", "remaining_sec", "tokens_per_sec", "loader_share", "memory_mb", "train_sec", "peak_memory_mb"}
+LONG = {"steps": 250, "log_every": 3, "checkpoint_every": 7, "validate_every": 70, "sample_every": 50}
 """Lasts a few seconds; checkpoints fall between logged steps."""
 
 
@@ -40,6 +40,7 @@ def outcome(trainer) -> dict:
         "run": without_times(json.loads((folder / "run.json").read_text())),
         "metrics": [without_times(json.loads(line)) for line in (folder / "metrics.jsonl").read_text().splitlines()],
         "checkpoints": checkpoint_steps(folder),
+        "samples": {path.name: path.read_bytes() for path in (folder / "samples").iterdir()},
     }
 
 

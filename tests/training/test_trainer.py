@@ -56,8 +56,31 @@ def test_a_tiny_model_learns_scales(finished):
 def test_metrics_hold_every_logged_and_validated_step(finished):
     assert [line["step"] for line in metrics_of(finished, "train")] == list(range(4, 121, 4))
     assert [line["step"] for line in metrics_of(finished, "validation")] == [50, 100, 120]
+    both = {"step", "split", "nll", "learning_rate", "gradient_norm", "tokens_per_sec", "memory_mb"}
+    both |= {"elapsed_sec", "remaining_sec"} | ({"gpu_memory_mb"} if torch.cuda.is_available() else set())
     for line in metrics_of(finished, "train"):
-        assert set(line) == {"step", "split", "nll", "learning_rate", "tokens_per_sec", "elapsed_sec", "memory_mb"}
+        assert set(line) == both | {"loader_share"}
+        assert 0 < line["loader_share"] < 1
+        assert line["gradient_norm"] > 0
+    for line in metrics_of(finished, "validation"):
+        assert set(line) == both | {"bits_per_note"}
+
+
+def test_the_time_left_shrinks_to_what_the_last_step_still_has_to_do(finished):
+    lines = [*metrics_of(finished, "train"), *metrics_of(finished, "validation")]
+    lines.sort(key=lambda line: line["elapsed_sec"])
+    assert lines[-1]["remaining_sec"] < 0.2 * lines[-1]["elapsed_sec"]
+    halfway = next(line for line in lines if line["step"] == 60)
+    assert 0 < halfway["remaining_sec"] < 10 * lines[-1]["elapsed_sec"]
+
+
+def test_the_gradient_norm_is_that_before_clipping(shared_lake, tmp_path):
+    config = load_experiment(write_tiny_experiment(tmp_path, steps=1, max_grad_norm=1e-3, warmup_steps=0))
+    found, *_ = first_gradients(config, ShardSet(Lake(shared_lake), "tiny"), tmp_path)
+    clipped = sum(float(g.norm()) ** 2 for g in found.values()) ** 0.5
+    assert clipped == pytest.approx(1e-3, rel=0.01)
+    logged = json.loads((tmp_path / "metrics.jsonl").read_text().splitlines()[0])
+    assert logged["gradient_norm"] > 0.01
 
 
 def test_the_kept_model_is_the_one_of_the_lowest_validation_nll(finished):
@@ -170,7 +193,9 @@ def test_a_run_is_named_by_what_its_weights_depend_on(finished):
     training = config.training
     on_gpu = dataclasses.replace(config, training=dataclasses.replace(training, device="cuda"))
     other_samples = dataclasses.replace(config, generation=dataclasses.replace(config.generation, seed=99))
+    watched = dataclasses.replace(training, sample_every=10, loggers=("tensorboard",))
     assert {run_id(on_gpu, "shards"), run_id(other_samples, "shards")} == {name}
+    assert run_id(dataclasses.replace(config, training=watched), "shards") == name
     other_seed = dataclasses.replace(config, training=dataclasses.replace(training, seed=99))
     other_size = dataclasses.replace(config, model=dataclasses.replace(config.model, n_layer=2))
     others = {run_id(other_seed, "shards"), run_id(other_size, "shards"), run_id(config, "others")}
