@@ -28,10 +28,11 @@ class TensorBoard:
         from torch.utils.tensorboard.writer import SummaryWriter
 
         folder = about.folder / "tensorboard"
-        for old in folder.glob("events.out.tfevents.*"):
+        # A TensorBoard that runs has the last of them open, and ends with it.
+        for old in sorted(folder.glob("events.out.tfevents.*"))[:-1]:
             old.unlink()
         self._began = began
-        # The new file begins by saying that all is void that was read before it: a TensorBoard that runs forgets it.
+        # The new file begins by saying that all is void that was read before it.
         self._writer = SummaryWriter(folder, purge_step=0)
 
     def log(self, lines: Sequence[Line]) -> None:
