@@ -54,27 +54,28 @@ def reporter(steps: int) -> tuple[Report, Callable[[], None]]:
 
     # What is left is ours to say: tqdm knows nothing of validations and checkpoints to come.
     bar = tqdm(total=steps, unit="step", bar_format="{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {postfix}")
-    latest: dict[str, str] = {}
+    # In this order: a narrow terminal shows the first of them.
+    latest: dict[str, str] = dict.fromkeys(("nll", "bits_per_note", "remaining_sec", "tokens_per_sec", "memory_mb"), "")
 
     def show(line: dict[str, Any]) -> None:
         bar.update(line["step"] - bar.n)
         if line["split"] != "train":
             bar.write(described(line, steps))
         latest.update(_of_the_bar(line))
-        bar.set_postfix_str("  ".join(latest.values()))
+        bar.set_postfix_str("  ".join(filter(None, latest.values())))
 
     return show, bar.close
 
 
 def _of_the_bar(line: Mapping[str, Any]) -> dict[str, str]:
-    """What the bar shows after its line, by name, so that the latest of each stays."""
+    """What the bar shows after its line, by key, so that the latest of each stays."""
     found = {}
     if line["split"] == "train":
-        found |= {"nll": f"{line['nll']:.3f} nats/token", "speed": f"{line['tokens_per_sec']:,.0f} tokens/s"}
+        found |= {"nll": f"{line['nll']:.3f} nats", "tokens_per_sec": f"{line['tokens_per_sec']:,.0f} tokens/s"}
     if line.get("bits_per_note") is not None:
-        found["bits"] = f"validation {line['bits_per_note']:.3f} bits/note"
+        found["bits_per_note"] = f"{line['bits_per_note']:.3f} bits/note"
     if line.get("memory_mb") is not None:
-        found["memory"] = f"{line['memory_mb']:,.0f} MiB"
+        found["memory_mb"] = f"{line['memory_mb']:,.0f} MiB"
     if line.get("remaining_sec") is not None:
-        found["left"] = f"{clock(line['remaining_sec'])} left"
+        found["remaining_sec"] = f"{clock(line['remaining_sec'])} left"
     return found
