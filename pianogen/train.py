@@ -15,7 +15,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -23,6 +23,7 @@ from pianogen.errors import PianogenError
 from pianogen.lake import Lake
 from pianogen.settings import Settings, load_settings
 from pianogen.training.experiment import ExperimentConfig, load_experiment
+from pianogen.training.loggers import THREAD, About, telling
 from pianogen.training.runs import read_run, run_folder
 from pianogen.training.showing import reporter
 
@@ -158,7 +159,6 @@ def _train_locked(config: ExperimentConfig, lake: Lake, folder: Path, stop: Stop
     from pianogen.generation.while_training import TrainingSampler
     from pianogen.shards import ShardSet
     from pianogen.training.lineage import lineage_of
-    from pianogen.training.loggers import About, telling
     from pianogen.training.trainer import train
 
     shards = ShardSet(lake, config.name)
@@ -190,5 +190,14 @@ def _train_locked(config: ExperimentConfig, lake: Lake, folder: Path, stop: Stop
     return 0
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process, at once where a logger is still busy: what it has open would hold up the usual end."""
+    if any(thread.name == THREAD for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _leave(main())

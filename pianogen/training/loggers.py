@@ -29,6 +29,7 @@ Line = dict[str, Any]
 
 PACKAGES = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
 """What each imports."""
+THREAD = "loggers"
 TABLE_EVERY_SEC = 10.0
 """Seconds between two writings of the Parquet file, which is written whole."""
 PATIENCE_SEC = {True: 60.0, False: 3.0}
@@ -151,7 +152,7 @@ class Teller:
     def _start(self) -> threading.Thread:
         # With the lines that a resume kept.
         self._lines.put(read_metrics(self.about.folder / METRICS_FILE))
-        thread = threading.Thread(target=self._run, name="loggers", daemon=True)
+        thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         thread.start()
         return thread
 

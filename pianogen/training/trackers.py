@@ -12,6 +12,7 @@ QUIET = {
     "WANDB_ERROR_REPORTING": "false",
     "WANDB_SILENT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 """Nothing is sent anywhere, and nothing is printed between our lines, unless the user has set it so."""
 
