@@ -101,6 +101,28 @@ class SplitPolicy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckpointLimits:
+    """Room that checkpoints may take: `[checkpoints]` in the settings, in gigabytes (10^9 bytes); see `training.room`.
+
+    Raises:
+        SettingsError: a value is below 0.
+    """
+
+    max_gb_per_experiment: float = 20.0
+    """Of all runs of an experiment; 0: no limit."""
+    max_gb: float = 100.0
+    """Of all runs; 0: no limit."""
+    min_free_gb: float = 1.0
+    """Of the disk, left free for others."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be meant."""
+        for name in ("max_gb_per_experiment", "max_gb", "min_free_gb"):
+            if not getattr(self, name) >= 0:
+                raise SettingsError(f"{name} must be 0 or more, found {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Every place and default that a stage is given by its caller."""
 
@@ -118,6 +140,7 @@ class Settings:
     """Where the page of each dataset is written, in Markdown."""
     download: DownloadConfig = DownloadConfig()
     splits: SplitPolicy = SplitPolicy()
+    checkpoints: CheckpointLimits = CheckpointLimits()
     workers: int = 0
     """Processes for block stages; 0 means one per core."""
     backend: str = "processes"
@@ -178,7 +201,7 @@ def load_settings(path: Path | None = None) -> Settings:
 
 
 def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
-    known = {*_PATHS, *_PLAIN, "datasets", "download", "splits", "tokenizers"}
+    known = {*_PATHS, *_PLAIN, "checkpoints", "datasets", "download", "splits", "tokenizers"}
     if unknown := sorted(set(values) - known):
         raise SettingsError(f"{origin}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}")
     plain = {}
@@ -202,11 +225,11 @@ def _settings_from(values: dict[str, Any], root: Path, origin: str) -> Settings:
         raise SettingsError(f"{origin}: [datasets.NAME] tables expected, found {folders!r}")
     datasets = tuple(_folder_dataset(name, table, root, origin) for name, table in folders.items())
     download = _download_config(values.get("download", {}), origin)
-    splits = _split_policy(values.get("splits", {}), origin)
+    splits = _section(SplitPolicy, "splits", values.get("splits", {}), origin)
+    checkpoints = _section(CheckpointLimits, "checkpoints", values.get("checkpoints", {}), origin)
     tokenizers = _tokenizers(values.get("tokenizers", {}), origin)
-    return Settings(
-        root=root, folders=datasets, download=download, splits=splits, tokenizers=tokenizers, **paths, **plain
-    )
+    sections = {"download": download, "splits": splits, "checkpoints": checkpoints, "tokenizers": tokenizers}
+    return Settings(root=root, folders=datasets, **sections, **paths, **plain)
 
 
 def _tokenizers(tables: Any, origin: str) -> dict[str, dict[str, Any] | None]:
@@ -225,11 +248,12 @@ def _tokenizers(tables: Any, origin: str) -> dict[str, dict[str, Any] | None]:
     return found
 
 
-def _split_policy(table: Any, origin: str) -> SplitPolicy:
-    where = f"{origin}: [splits]"
+def _section(kind: type, name: str, table: Any, origin: str) -> Any:
+    """A section whose keys are the fields of the dataclass `kind`, with values of the types of their defaults."""
+    where = f"{origin}: [{name}]"
     if not isinstance(table, dict):
         raise SettingsError(f"{where}: a table expected, found {table!r}")
-    kinds = {f.name: type(f.default) for f in fields(SplitPolicy)}
+    kinds = {f.name: type(f.default) for f in fields(kind)}
     if unknown := sorted(set(table) - set(kinds)):
         raise SettingsError(f"{where}: unknown key {unknown[0]!r}; known keys: {', '.join(sorted(kinds))}")
     # 0 and 1 are fractions too, but true is no number.
@@ -240,7 +264,7 @@ def _split_policy(table: Any, origin: str) -> SplitPolicy:
         if type(value) is not kinds[key]:
             raise SettingsError(f"{where}: {key} must be {kinds[key].__name__}, found {value!r}")
     try:
-        return SplitPolicy(**values)
+        return kind(**values)
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from None
 

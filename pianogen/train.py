@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from pianogen.errors import PianogenError
 from pianogen.lake import Lake
-from pianogen.settings import Settings, load_settings
+from pianogen.settings import CheckpointLimits, Settings, load_settings
 from pianogen.training.experiment import ExperimentConfig, load_experiment
 from pianogen.training.loggers import THREAD, About, telling
 from pianogen.training.runs import read_run, run_folder
@@ -95,6 +95,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, help="pianogen.toml; the nearest one without it")
     parser.add_argument("--lake", type=Path, help="in place of the lake of pianogen.toml")
     parser.add_argument("--runs", type=Path, help="in place of the runs folder of pianogen.toml")
+    parser.add_argument("--experiments", type=Path, help="in place of the folder of experiments of pianogen.toml")
+    for field in dataclasses.fields(CheckpointLimits):
+        flag = f"--{field.name.replace('_', '-')}"
+        parser.add_argument(flag, type=float, help="in place of that of [checkpoints] of pianogen.toml")
     parser.add_argument("--stop-with-parent", action="store_true", help="save and end when standard input ends")
     options = parser.parse_args(arguments)
     for name, value in ENVIRONMENT.items():
@@ -105,7 +109,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stop.stop_with_parent()
     try:
         settings = load_settings(options.config)
-        places = {name: Path(path).absolute() for name in ("lake", "runs") if (path := getattr(options, name))}
+        named = ("lake", "runs", "experiments")
+        places: dict[str, Any] = {name: Path(path).absolute() for name in named if (path := getattr(options, name))}
+        limits = {name: getattr(options, name) for name in (f.name for f in dataclasses.fields(CheckpointLimits))}
+        given = {name: value for name, value in limits.items() if value is not None}
+        places["checkpoints"] = dataclasses.replace(settings.checkpoints, **given)
         return train_experiment(load_experiment(options.experiment), dataclasses.replace(settings, **places), stop)
     except PianogenError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -119,7 +127,9 @@ def train_experiment(config: ExperimentConfig, settings: Settings, stop: StopSig
 
     Raises:
         LakeError: the experiment has no shards.
-        TrainingError: the loss is not finite, or the device is not there.
+        TrainingError: the loss is not finite, the device is not there, a fine-tune does not fit its parent, or there
+            is no room for checkpoints.
+        ContaminationError: the parent of a fine-tune saw music that is held out, or nobody can tell.
     """
     lake = Lake(settings.lake)
     folder = run_folder(lake, settings.runs, config)
@@ -134,7 +144,7 @@ def train_experiment(config: ExperimentConfig, settings: Settings, stop: StopSig
         if read_run(folder):
             print(f"{folder}: finished meanwhile; nothing to do")
             return 0
-        return _train_locked(config, lake, folder, stop)
+        return _train_locked(config, lake, settings, folder, stop)
     finally:
         lock.release()
 
@@ -153,23 +163,28 @@ def _acquire(lock: FileLock, folder: Path, stop: StopSignal) -> bool:
     return False
 
 
-def _train_locked(config: ExperimentConfig, lake: Lake, folder: Path, stop: StopSignal) -> int:
+def _train_locked(config: ExperimentConfig, lake: Lake, settings: Settings, folder: Path, stop: StopSignal) -> int:
     # Here and not above: torch takes seconds to import, and whoever has nothing to train need not wait.
     from pianogen.evaluation.likelihood import choose_within, measure
     from pianogen.generation.while_training import TrainingSampler
     from pianogen.shards import ShardSet
     from pianogen.training.lineage import lineage_of
+    from pianogen.training.parents import beginning_of
+    from pianogen.training.room import Room
     from pianogen.training.trainer import train
 
     shards = ShardSet(lake, config.name)
     shards.verify()
+    beginning = beginning_of(config, shards, lake, settings.runs, folder)
     validation = shards.sequences("validation")
     chosen = choose_within(validation, config.training.validation_tokens)
     validate = functools.partial(
         measure, sequences=validation, chosen=chosen, context_length=config.model.context_length
     )
     sampler = TrainingSampler(lake, shards, config) if config.training.sample_every else None
-    about = About(folder=folder, experiment=config.name, run_id=folder.name, lineage=lineage_of(config, shards))
+    about = About(
+        folder=folder, experiment=config.name, run_id=folder.name, lineage=lineage_of(config, shards, beginning)
+    )
     show, close = reporter(config.training.steps)
     with contextlib.ExitStack() as ending, telling(config.training.loggers, about) as tell:
         ending.callback(close)
@@ -178,7 +193,17 @@ def _train_locked(config: ExperimentConfig, lake: Lake, folder: Path, stop: Stop
             show(line)
             tell(line)
 
-        run = train(config, shards, folder, validate=validate, stop=stop, report=report, sampler=sampler)
+        run = train(
+            config,
+            shards,
+            folder,
+            validate=validate,
+            stop=stop,
+            report=report,
+            sampler=sampler,
+            beginning=beginning,
+            room=Room(settings, folder),
+        )
         tell.finished = run is not None
     if run is None:
         print(f"{folder}: stopped, checkpoint saved; the same command goes on from there", flush=True)

@@ -1,8 +1,9 @@
 """Checkpoints and metrics of a run: a process killed at any moment leaves only whole ones.
 
 A checkpoint is written into a folder whose name begins with `tmp-`, forced to disk, then renamed to
-`checkpoints/step-<step>`; resume reads no other. The metrics up to a checkpoint are on disk before it is, and
-resume drops those after it, so that a finished file equals an undisturbed one but for times.
+`checkpoints/step-<step>`; resume reads no other. What is removed is named in `pruned.jsonl` before it goes. The metrics
+up to a checkpoint are on disk before it is, and resume drops those after it, so that a finished file equals an
+undisturbed one but for times.
 """
 
 import contextlib
@@ -10,21 +11,26 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pianogen.errors import TrainingError
-from pianogen.training.runs import METRICS_FILE, swap_in, write_json, write_whole
+from pianogen.training.runs import METRICS_FILE, WEIGHTS_FILE, swap_in, write_json, write_whole
 
 PROGRESS_FILE = "progress.json"
 LINEAGE_FILE = "lineage.json"
 """What the checkpoint comes from: data, split, shards, certificate, code, settings."""
-WEIGHTS_FILE = "model.safetensors"
 STAMPED = ("experiment", "run_id", "split_version", "shards_version", "certificate")
 """Of the lineage, what stands in the file of the weights as well, since people copy that file alone."""
 ASIDE = "tmp-"
+PRUNED_FILE = "pruned.jsonl"
+"""Of a run: a line for each checkpoint that was removed: when, what, how large, why."""
+RESERVED_FILE = "reserved"
+"""In a folder that is being filled: as long as the folder will be, and without content; see `training.room`."""
 
 
 @dataclass(kw_only=True)
@@ -66,7 +72,12 @@ def checkpoint_steps(run: Path) -> list[int]:
 
 
 @contextlib.contextmanager
-def new_checkpoint(run: Path, progress: Progress, lineage: Mapping[str, Any]) -> Iterator[Path]:
+def new_checkpoint(
+    run: Path,
+    progress: Progress,
+    lineage: Mapping[str, Any],
+    reserve: Callable[[Path], AbstractContextManager] = contextlib.nullcontext,
+) -> Iterator[Path]:
     """A folder to fill, which becomes the checkpoint of `progress.step` when the body ends without an error.
 
     After that, only the best and this one are left.
@@ -75,9 +86,11 @@ def new_checkpoint(run: Path, progress: Progress, lineage: Mapping[str, Any]) ->
         run: the run's folder.
         progress: what the run has reached.
         lineage: what the checkpoint says of itself.
+        reserve: given the folder, holds room for it while it is filled, or refuses.
     """
     with aside(run) as folder:
-        yield folder
+        with reserve(folder):
+            yield folder
         write_json(folder / LINEAGE_FILE, {**lineage, "step": progress.step})
         write_json(folder / PROGRESS_FILE, dataclasses.asdict(progress))
         target = checkpoint_path(run, progress.step)
@@ -85,10 +98,83 @@ def new_checkpoint(run: Path, progress: Progress, lineage: Mapping[str, Any]) ->
         swap_in(folder, target)
     for step in checkpoint_steps(run):
         if step not in (progress.step, progress.best_step):
-            # Renamed first: a half-deleted folder must not look like a checkpoint.
-            doomed = run / f"{ASIDE}old-{step}-{os.getpid()}"
-            checkpoint_path(run, step).rename(doomed)
-            shutil.rmtree(doomed)
+            discard(checkpoint_path(run, step), run, "neither the best nor the last")
+
+
+def discard(folder: Path, run: Path, reason: str) -> int:
+    """Remove a folder of a run, once `pruned.jsonl` of the run says so; its bytes.
+
+    Args:
+        folder: what goes.
+        run: that it belongs to; the caller holds its lock.
+        reason: why.
+    """
+    num_bytes = size_of(folder)
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "path": str(folder.relative_to(run)),
+        "num_bytes": num_bytes,
+        "reason": reason,
+    }
+    log = run / PRUNED_FILE
+    with log.open("a+b") as file:
+        # After a line that a kill cut short.
+        begin = b"\n" if file.tell() and not log.read_bytes().endswith(b"\n") else b""
+        file.write(begin + json.dumps(line).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if not folder.name.startswith(ASIDE):
+        # Renamed first: a half-deleted folder must not look like a checkpoint.
+        doomed = run / f"{ASIDE}old-{folder.name}-{os.getpid()}"
+        folder = folder.rename(doomed)
+    shutil.rmtree(folder)
+    return num_bytes
+
+
+def read_pruned(run: Path) -> list[dict[str, Any]]:
+    """What was removed from a run, in order: `time`, `path`, `num_bytes`, `reason`; half lines are passed over."""
+    found = []
+    with contextlib.suppress(FileNotFoundError):
+        for line in (run / PRUNED_FILE).read_bytes().splitlines():
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+    return found
+
+
+def size_of(folder: Path) -> int:
+    """Bytes of the files in a folder, or those that are reserved for it, where they are more; 0 when it is gone."""
+    sizes: dict[str, int] = {}
+    with contextlib.suppress(FileNotFoundError):
+        for path in filter(Path.is_file, folder.rglob("*")):
+            with contextlib.suppress(FileNotFoundError):
+                sizes[str(path.relative_to(folder))] = path.stat().st_size
+    return max(sizes.pop(RESERVED_FILE, 0), sum(sizes.values()))
+
+
+def require_same_run(folder: Path, run_id: str, remedy: str) -> None:
+    """Refuse a checkpoint, or a finished model, of another run than it lies in: somebody copied or changed it.
+
+    Args:
+        folder: whose `lineage.json` and whose weights must name the run.
+        run_id: of the run.
+        remedy: what to do.
+
+    Raises:
+        TrainingError: they name another one, or none.
+    """
+    try:
+        said = json.loads((folder / LINEAGE_FILE).read_text(encoding="utf-8"))
+        with (folder / WEIGHTS_FILE).open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    except (OSError, ValueError) as error:
+        raise TrainingError(f"{folder}: not a whole checkpoint ({error}); {remedy}") from None
+    stamp = {name: header.get("__metadata__", {}).get(f"pianogen.{name}") for name in STAMPED}
+    for file, found in ((LINEAGE_FILE, said), (WEIGHTS_FILE, stamp)):
+        if found.get("run_id") != run_id:
+            raise TrainingError(
+                f"{folder / file}: of run {found.get('run_id')} of the experiment {found.get('experiment')}, though it "
+                f"lies in run {run_id}: copied or changed by hand; {remedy}"
+            )
 
 
 def stamp_weights(path: Path, lineage: Mapping[str, Any]) -> None:
@@ -104,6 +190,8 @@ def stamp_weights(path: Path, lineage: Mapping[str, Any]) -> None:
     with path.open("rb") as file, aside_path.open("wb") as stamped:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         stamp = {f"pianogen.{name}": str(lineage[name]) for name in STAMPED}
+        if parents := lineage.get("parents"):
+            stamp["pianogen.parents"] = " ".join(f"{parent['experiment']}/{parent['run_id']}" for parent in parents)
         header["__metadata__"] = dict(sorted({**header.get("__metadata__", {}), **stamp}.items()))
         text = json.dumps(header, separators=(",", ":")).encode()
         # The format wants the tensors to begin at a multiple of 8 bytes.

@@ -98,9 +98,15 @@ class TrainingConfig:
     """Steps; 0: no samples while it trains."""
     loggers: tuple[str, ...] = ()
     """Who is told the metrics beside the run's own files: `tensorboard`, `wandb`, `mlflow`."""
+    fine_tune: str = ""
+    """Begin with the weights of a finished run: an experiment's name, or a run's folder; see `training.parents`."""
+    fine_tune_unchecked: bool = False
+    """Begin with them even where nobody can tell whether they were trained on music that is held out here."""
 
     def __post_init__(self) -> None:
         """Refuse what can't be trained."""
+        if self.fine_tune_unchecked and not self.fine_tune:
+            raise SettingsError("training.fine_tune_unchecked says something of training.fine_tune, which is not there")
         for name in (
             "steps",
             "batch_size",

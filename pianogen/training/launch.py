@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -60,10 +61,11 @@ def run_training(
     log_begin = log.stat().st_size if log.exists() else 0
     tail = MetricsTail(folder / METRICS_FILE)
     command = [sys.executable, "-m", "pianogen.train", str(Path(experiment).absolute())]
-    places = ["--lake", str(settings.lake), "--runs", str(settings.runs)]
+    places = [f"--{name}={getattr(settings, name)}" for name in ("lake", "runs", "experiments")]
+    limits = [f"--{name.replace('_', '-')}={gb}" for name, gb in asdict(settings.checkpoints).items()]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*command, *places, "--stop-with-parent"],
+            [*command, *places, *limits, "--stop-with-parent"],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -6,21 +6,26 @@
         metrics.jsonl                one line per logged or validated step, and per sample
         metrics.parquet              the same, seconds later
         samples/                     MIDI drawn while it trained, where `training.sample_every` asks for it
+        pruned.jsonl                 one line per checkpoint that was removed
+        trained_on.txt               performances that the weights have seen, those of its parents included
         train.log                    what the training process printed, when something launched it
         run.json                     written last; its presence means finished
 
 The lineage of a checkpoint, `lineage.json`, says what it comes from: data, split, shards, the gate's certificate, code,
 settings. The header of its weights names the first of these as well, so that a copy of one file still does.
 
-`run_id` is the hash of everything the weights depend on but the device, so a changed setting, shard set
-or line of code makes another run, and the same one is never trained twice.
+`run_id` is the hash of everything the weights depend on but the device, so a changed setting, shard set, line of code
+or parent of a fine-tune makes another run, and the same one is never trained twice.
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
 import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +50,29 @@ RUN_FILE = "run.json"
 METRICS_FILE = "metrics.jsonl"
 METRICS_TABLE = "metrics.parquet"
 LOG_FILE = "train.log"
+LOCK_FILE = "lock"
+"""Held by whoever trains the run, or removes something of it."""
 BEST = "best"
 SAMPLES = "samples"
-NOT_OF_THE_WEIGHTS = ("device", "sample_every", "loggers")
-"""Settings of `training` that make no other run."""
+NOT_OF_THE_WEIGHTS = ("device", "sample_every", "loggers", "fine_tune")
+"""Settings of `training` that make no other run: what a parent is called is nothing to the weights."""
+WEIGHTS_FILE = "model.safetensors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """The finished run whose weights a fine-tune begins with."""
+
+    folder: Path
+    """Of the run."""
+    run_id: str
+    weights: str
+    """SHA-256 of the file of its weights."""
+
+    @property
+    def model(self) -> Path:
+        """Folder of its model."""
+        return self.folder / require_run(self.folder)["checkpoint"]
 
 
 def training_code_version(model: str) -> str:
@@ -56,16 +80,19 @@ def training_code_version(model: str) -> str:
     return code_version((*CODE, *model_code(model)), PACKAGES)
 
 
-def run_id(config: ExperimentConfig, shards_version: str) -> str:
-    """Identity of the training of `config` on these shards."""
+def run_id(config: ExperimentConfig, shards_version: str, parent: Parent | None = None) -> str:
+    """Identity of the training of `config` on these shards, from random weights or from those of its parent."""
     training = dataclasses.asdict(config.training)
     for name in NOT_OF_THE_WEIGHTS:
         del training[name]
+    begun = None if parent is None else [parent.run_id, parent.weights]
+    if (parent is not None) != bool(config.training.fine_tune):
+        raise ValueError(f"{config.name}: a fine-tune, and no other run, is named by its parent; see find_parent")
     # Of data and augmentation the shards know all but what is done while they are loaded.
     augmentation = config.augmentation
     loading = [config.data.weights, dataclasses.asdict(augmentation) if augmentation.while_loading else None]
     model = dataclasses.asdict(config.model)
-    return digest("run", model, training, loading, shards_version, training_code_version(config.model.name))
+    return digest("run", model, training, loading, shards_version, training_code_version(config.model.name), begun)
 
 
 def run_folder(lake: Lake, runs: Path, config: ExperimentConfig) -> Path:
@@ -73,9 +100,41 @@ def run_folder(lake: Lake, runs: Path, config: ExperimentConfig) -> Path:
 
     Raises:
         LakeError: the experiment has no shards yet.
+        TrainingError: it is a fine-tune of what is not there.
     """
     shards = lake.require(SHARDS.name, config.name)
-    return Path(runs) / config.name / run_id(config, shards.version)
+    return Path(runs) / config.name / run_id(config, shards.version, find_parent(runs, config))
+
+
+def find_parent(runs: Path, config: ExperimentConfig) -> Parent | None:
+    """The run that `training.fine_tune` names; None where it names none.
+
+    Raises:
+        TrainingError: there is no such run, or it cannot be one's own parent.
+    """
+    name = config.training.fine_tune
+    if not name:
+        return None
+    if name in ("best", config.name):
+        raise TrainingError(
+            f"training.fine_tune {name!r} of {config.name} may become this run itself; name another experiment, or the "
+            "folder of a run"
+        )
+    try:
+        folder = find_checkpoint(runs, name)
+        run = require_run(folder)
+        weights = folder / run["checkpoint"] / WEIGHTS_FILE
+        seen = weights.stat()
+    except (TrainingError, OSError) as error:
+        raise TrainingError(f"training.fine_tune of {config.name}: {error}") from None
+    return Parent(folder=folder, run_id=run["run_id"], weights=_file_hash(weights, seen.st_mtime_ns, seen.st_size))
+
+
+@lru_cache(maxsize=64)
+def _file_hash(path: Path, mtime_ns: int, size: int) -> str:
+    """SHA-256 of a file that is asked for often and changes hardly ever."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:

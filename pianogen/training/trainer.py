@@ -27,7 +27,9 @@ from pianogen.training.experiment import ExperimentConfig
 from pianogen.training.lineage import lineage_of, origin
 from pianogen.training.loading import ExampleDataset
 from pianogen.training.pace import CHECKPOINT
+from pianogen.training.parents import Beginning
 from pianogen.training.recorder import Recorder, Report, StopRequest, Validate
+from pianogen.training.room import Room
 from pianogen.training.runs import BEST, RUN_FILE, swap_in, write_json
 from pianogen.training.samples import Sampler, Samples
 
@@ -41,6 +43,8 @@ def train(
     stop: StopRequest,
     report: Report = lambda metrics: None,
     sampler: Sampler | None = None,
+    beginning: Beginning | None = None,
+    room: Room | None = None,
 ) -> dict[str, Any] | None:
     """Train to the end, from the last whole checkpoint where there is one.
 
@@ -52,16 +56,22 @@ def train(
         stop: asked after every step.
         report: given every line of metrics.
         sampler: draws samples with the current weights, every `training.sample_every` steps.
+        beginning: what the weights are before the first step; random without it.
+        room: on the disk, for checkpoints; any without it.
 
     Returns:
         What run.json says; None when a stop was asked for before the last step.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: the loss is not finite, a checkpoint is another run's, or there is no room for the next one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     checkpoints.remove_abandoned(folder)
+    lineage = lineage_of(config, shards, beginning)
     steps = checkpoints.checkpoint_steps(folder)
+    for step in steps:
+        found = checkpoints.checkpoint_path(folder, step)
+        checkpoints.require_same_run(found, lineage["run_id"], f"delete {found.parent} to train from the beginning")
     last = checkpoints.checkpoint_path(folder, steps[-1]) if steps else None
     progress = checkpoints.read_progress(last) if last else Progress()
     device = pick_device(config.training.device)
@@ -70,16 +80,21 @@ def train(
         with threads, contextlib.closing(MetricsFile(folder, progress.step)) as metrics:
             samples = Samples(folder, config.training.sample_every, sampler) if sampler else None
             recorder = Recorder(config.training, progress, metrics, validate, stop, report, samples)
-            _make_trainer(config, shards, folder, device, recorder).train(
-                resume_from_checkpoint=str(last) if last else None
-            )
+            trainer = _make_trainer(config, shards, folder, device, recorder, beginning, room)
+            trainer.train(resume_from_checkpoint=str(last) if last else None)
     if progress.step < config.training.steps:
         return None
-    return _publish(config, shards, folder, device, progress)
+    return _publish(config, shards, folder, device, progress, beginning, room)
 
 
 def _make_trainer(
-    config: ExperimentConfig, shards: ShardSet, folder: Path, device: Device, recorder: Recorder
+    config: ExperimentConfig,
+    shards: ShardSet,
+    folder: Path,
+    device: Device,
+    recorder: Recorder,
+    beginning: Beginning | None = None,
+    room: Room | None = None,
 ) -> "_Trainer":
     settings = config.training
     if shards.tokenizer.width > 1:
@@ -89,6 +104,10 @@ def _make_trainer(
         )
     set_seed(settings.seed)
     model = make_model(config.model, len(shards.tokenizer.vocab))
+    if beginning and not recorder.progress.step:
+        beginning.initialise(model, config, shards)
+    if room:
+        room.begin(model)
     num_examples = settings.steps * settings.gradient_accumulation_steps * settings.batch_size
     dataset = ExampleDataset(_examples(config, shards), num_examples)
     args = TrainingArguments(
@@ -117,8 +136,9 @@ def _make_trainer(
         disable_tqdm=True,
         push_to_hub=False,
     )
-    lineage = lineage_of(config, shards)
-    trainer = _Trainer(folder, recorder, lineage, model=model, args=args, train_dataset=dataset, callbacks=[recorder])
+    lineage = lineage_of(config, shards, beginning)
+    options: dict[str, Any] = {"model": model, "args": args, "train_dataset": dataset, "callbacks": [recorder]}
+    trainer = _Trainer(folder, recorder, lineage, room, **options)
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -148,11 +168,15 @@ class _Trainer(Trainer):
         folder: the run's folder.
         recorder: told what happens.
         lineage: what every checkpoint says of itself.
+        room: for checkpoints; any without it.
         options: of HF Trainer.
     """
 
-    def __init__(self, folder: Path, recorder: Recorder, lineage: dict[str, Any], **options: Any) -> None:
+    def __init__(
+        self, folder: Path, recorder: Recorder, lineage: dict[str, Any], room: Room | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
+        self.reserve = room.reserved if room else contextlib.nullcontext
         self.folder = folder
         self.recorder = recorder
         self.lineage = lineage
@@ -183,7 +207,7 @@ class _Trainer(Trainer):
         self.recorder.before_checkpoint()
         with (
             self.recorder.paused(CHECKPOINT),
-            checkpoints.new_checkpoint(self.folder, self.recorder.progress, self.lineage) as folder,
+            checkpoints.new_checkpoint(self.folder, self.recorder.progress, self.lineage, self.reserve) as folder,
         ):
             self.args.output_dir = str(folder)
             try:
@@ -202,18 +226,26 @@ class _Trainer(Trainer):
 
 
 def _publish(
-    config: ExperimentConfig, shards: ShardSet, folder: Path, device: Device, progress: Progress
+    config: ExperimentConfig,
+    shards: ShardSet,
+    folder: Path,
+    device: Device,
+    progress: Progress,
+    beginning: Beginning | None = None,
+    room: Room | None = None,
 ) -> dict[str, Any]:
     """Write `best/`, then run.json; safe to repeat."""
     best = checkpoints.checkpoint_path(folder, progress.best_step)
     with checkpoints.aside(folder) as target:
+        if room:
+            room.require((best / checkpoints.WEIGHTS_FILE).stat().st_size)
         for name in (checkpoints.WEIGHTS_FILE, "config.json", checkpoints.LINEAGE_FILE):
             shutil.copyfile(best / name, target / name)
         write_json(target / "tokenizer_settings.json", shards.info["tokenizer"])
         swap_in(target, folder / BEST)
     model = make_model(config.model, len(shards.tokenizer.vocab))
     run = {
-        **origin(config, shards),
+        **origin(config, shards, beginning),
         "status": "finished",
         "model": config.model.name,
         "tokenizer": shards.tokenizer.name,
