@@ -37,6 +37,8 @@ RUN = {
     "shards_version": "t",
     "certificate": "c",
     "code_version": "v",
+    "parents": None,
+    "parents_check": None,
     "checkpoint": "checkpoints/best",
 }
 METRIC = {"step": 10, "split": "validation", "nll": 3.5, "tokens_per_sec": 1, "elapsed_sec": 2.0, "memory_mb": 3.0}

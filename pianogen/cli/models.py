@@ -166,7 +166,7 @@ def leaderboard(
         if format is not Format.table
         else (
             "rank, experiment, model, tokenizer, bits_per_note, bits_per_second, nll, num_parameters, train_sec, "
-            "peak_memory_mb, num_test_notes, non_commercial"
+            "peak_memory_mb, num_test_notes, non_commercial, parents_check"
         )
     )
     print_rows(published(settings, f"select {columns} from leaderboard order by rank"), format)

@@ -35,6 +35,8 @@ RUNS = pa.schema(
         ("shards_version", pa.string()),
         ("certificate", pa.string()),
         ("code_version", pa.string()),
+        ("parents", pa.list_(pa.string())),  # of a fine-tune, the oldest first: experiment/run_id
+        ("parents_check", pa.string()),  # that they saw nothing held out: same_split | compared | unchecked
         ("checkpoint", pa.string()),
     ]
 )
@@ -59,6 +61,10 @@ def read_runs(runs: Path) -> tuple[pa.Table, pa.Table]:
         for name in ("dataset_versions", "licences"):
             if isinstance(named := row[name], dict):
                 row[name] = sorted(named.items())
+        if isinstance(parents := row["parents"], list):
+            row["parents"] = [
+                f"{one['experiment']}/{one['run_id']}" if isinstance(one, dict) else one for one in parents
+            ]
         found.append(typed_table([row], RUNS, str(path)))
         log = path.with_name("metrics.jsonl")
         metrics.append(metrics_table(read_metrics(log), row["experiment"], row["run_id"], str(log)))

@@ -238,6 +238,20 @@ def test_the_leaderboard_has_the_promised_columns_in_order(database):
         "shards_version",
         "certificate",
         "code_version",
+        "parents",
+        "parents_check",
+    ]
+
+
+def test_the_leaderboard_tells_what_a_fine_tune_began_with_and_whether_that_is_known_to_be_clean(database):
+    database.execute(LEADERBOARD)
+    database.execute("""
+        update runs set parents = ['first/1', 'second/2'], parents_check = 'unchecked' where experiment = 'worse';
+        update runs set parents = [] where experiment = 'better';
+    """)
+    assert database.sql("select experiment, parents, parents_check from leaderboard order by all").fetchall() == [
+        ("better", None, None),
+        ("worse", "first/1 > second/2", "unchecked"),
     ]
 
 

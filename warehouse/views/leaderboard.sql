@@ -7,6 +7,8 @@
 -- depend on what one token is, and compare only rows of the same tokenizer. Sums run over the whole test split.
 -- data_version names every dataset with the first 12 digits of its version; all digits are in runs. licences names
 -- those of the training data: where non_commercial is true, the model may not be used commercially either.
+-- parents: runs whose weights a fine-tune began with, the oldest first. parents_check: how it is known that they saw
+-- nothing held out of it: same_split, compared; unchecked where it is not known. Null: not a fine-tune.
 create or replace view leaderboard as
 with likelihoods as (
     select
@@ -77,7 +79,9 @@ select
     runs.split_version,
     runs.shards_version,
     runs.certificate,
-    runs.code_version
+    runs.code_version,
+    nullif(array_to_string(runs.parents, ' > '), '') as parents,
+    runs.parents_check
 from scores
 inner join runs using (experiment, run_id)
 order by rank, runs.experiment, runs.run_id;
