@@ -11,9 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from pianogen.errors import TrainingError
 from pianogen.lake import Lake
@@ -23,6 +21,9 @@ from pianogen.training import seen
 from pianogen.training.checkpoints import LINEAGE_FILE, checkpoint_path, checkpoint_steps, require_same_run
 from pianogen.training.experiment import ExperimentConfig
 from pianogen.training.runs import Parent, find_parent
+
+if TYPE_CHECKING:
+    from torch import nn
 
 TOKENIZER_FILE = "tokenizer_settings.json"
 FREE = ("dropout",)
@@ -56,7 +57,7 @@ class Beginning:
     trained_on: str | None = None
     """Hash of `trained_on.txt`; None where it is not known what the weights have seen."""
 
-    def initialise(self, model: torch.nn.Module, config: ExperimentConfig, shards: ShardSet) -> None:
+    def initialise(self, model: "nn.Module", config: ExperimentConfig, shards: ShardSet) -> None:
         """Give a model the weights of the parent, if there is one."""
         if self.parent is not None:
             found = load_model(self.parent.model, config.model.name, len(shards.tokenizer.vocab))

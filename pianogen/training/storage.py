@@ -76,8 +76,8 @@ class StoredRun:
 
     @property
     def written(self) -> float:
-        """When the newest of it was written; 0 where there is nothing."""
-        return max((one.written for one in self.stored), default=0.0)
+        """When the newest whole part of it was written; 0 where there is none."""
+        return max((one.written for one in self.stored if one.kind != LEFT_OVER), default=0.0)
 
 
 def run_folders(runs: Path) -> list[Path]:
