@@ -39,6 +39,7 @@ COMMANDS = [
     "tokenizers",
     "train",
     "evaluate",
+    "export",
     "generate",
     "leaderboard",
     "report",

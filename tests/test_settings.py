@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from pianogen.errors import SettingsError
-from pianogen.settings import SplitPolicy, load_settings
+from pianogen.settings import CheckpointLimits, SplitPolicy, load_settings
 
 
 def write(folder: Path, text: str) -> Path:
@@ -87,7 +87,10 @@ def test_no_datasets_is_a_choice(tmp_path):
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("laek = 'x'", "unknown key 'laek'; known keys: backend, data_cards, datasets, download, experiments, lake,"),
+        (
+            "laek = 'x'",
+            "unknown key 'laek'; known keys: backend, checkpoints, data_cards, datasets, download, experiments, lake,",
+        ),
         ("workers = 'two'", "workers must be int, found 'two'"),
         ("workers = true", "workers must be int, found True"),
         ("workers = 1.5", "workers must be int, found 1.5"),
@@ -210,3 +213,25 @@ def test_a_split_policy_that_cannot_be_meant_is_refused(tmp_path, line, message)
 def test_shares_that_leave_no_train_are_refused(validation, test):
     with pytest.raises(SettingsError, match=f"found {validation} and {test}"):
         SplitPolicy(validation_fraction=validation, test_fraction=test)
+
+
+def test_limits_of_checkpoints_are_read_and_0_is_none(tmp_path):
+    text = "[checkpoints]\nmax_gb_per_experiment = 1.5\nmax_gb = 0\n"
+    assert load_settings(write(tmp_path, text)).checkpoints == CheckpointLimits(max_gb_per_experiment=1.5, max_gb=0.0)
+    assert load_settings(write(tmp_path, "")).checkpoints == CheckpointLimits(
+        max_gb_per_experiment=20.0, max_gb=100.0, min_free_gb=1.0
+    )
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("max_gb = -1", r"\[checkpoints\]: max_gb must be 0 or more, found -1\.0"),
+        ("min_free_gb = nan", r"\[checkpoints\]: min_free_gb must be 0 or more, found nan"),
+        ('max_gb = "20"', r"\[checkpoints\]: max_gb must be float, found '20'"),
+        ("most = 1", r"\[checkpoints\]: unknown key 'most'; known keys: max_gb, max_gb_per_experiment, min_free_gb"),
+    ],
+)
+def test_limits_of_checkpoints_that_cannot_be_meant_are_refused(tmp_path, line, message):
+    with pytest.raises(SettingsError, match=message):
+        load_settings(write(tmp_path, f"[checkpoints]\n{line}\n"))

@@ -40,7 +40,8 @@ def model_card(
         _parents(lineage),
         _loading(run, is_of_transformers=is_of_transformers, scheme=scheme),
     ]
-    return "\n".join(line for part in parts for line in (*part, ""))
+    written = [list(part) for part in parts]
+    return "\n".join(line for part in written if part for line in (*part, ""))
 
 
 def _about(run: Mapping[str, Any], tokenizer: Mapping[str, Any]) -> Iterator[str]:
@@ -141,7 +142,7 @@ def _loading(run: Mapping[str, Any], *, is_of_transformers: bool, scheme: str | 
     if scheme is None:
         yield "`tokenizer_settings.json` tells the tokenizer to pianogen; MidiTok's is not here."
         return
-    yield f"Tokens, with MidiTok (ids begin with BOS, {scheme} of one piano part):"
+    yield "Tokens, with MidiTok; sequences begin with BOS, and all notes are one part, so join the tracks of a file:"
     yield ""
     yield "```python"
     yield f"from miditok import {scheme}"

@@ -171,9 +171,16 @@ def _changed_since(folder: Path, stored: tuple[Stored, ...], today: Today | None
             said = json.loads((one.path / LINEAGE_FILE).read_text(encoding="utf-8"))
     parents = said.get("parents") or [{}]
     then = {**said, "training": _trained(said.get("training", {})), "parent": parents[-1].get("weights")}
-    now = json.loads(json.dumps(dict(today.told)))
-    changed = [_NAMES.get(name, name) for name in map(str, now) if then.get(name) != now[name]] if said else []
+    now: dict[str, Any] = json.loads(json.dumps(dict(today.told)))
+    changed = [_NAMES.get(name, name) for name in now if _is_other(then.get(name), now[name])] if said else []
     return tuple(changed) or ("settings",)
+
+
+def _is_other(then: Any, now: Any) -> bool:
+    """Whether a value changed; settings that one of both does not know came with the code."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        return any(then[name] != now[name] for name in then.keys() & now.keys())
+    return then != now
 
 
 def _trained(training: Mapping[str, Any]) -> dict[str, Any]:

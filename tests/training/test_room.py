@@ -15,6 +15,7 @@ from pianogen.settings import CheckpointLimits, Settings
 from pianogen.train import StopSignal, train_experiment
 from pianogen.training.checkpoints import checkpoint_steps, read_pruned, size_of
 from pianogen.training.experiment import load_experiment
+from pianogen.training.launch import run_training
 from pianogen.training.room import Excess, Removal, Room, choose, removals, remove, to_prune
 from pianogen.training.runs import run_folder
 from pianogen.training.storage import (
@@ -204,9 +205,13 @@ def experiment(shared_lake, tmp_path):
 SHORT = {"steps": 6, "validate_every": 2, "checkpoint_every": 2}
 
 
-def test_a_training_without_room_for_its_checkpoints_ends_before_the_first_step(experiment, tmp_path):
+def test_a_training_without_room_for_its_checkpoints_ends_before_the_first_step_wherever_it_is_launched(
+    shared_lake, tmp_path
+):
+    limits = CheckpointLimits(max_gb_per_experiment=200 * KB)
+    settings = dataclasses.replace(settings_in(tmp_path), lake=shared_lake, checkpoints=limits)
     with pytest.raises(TrainingError, match=r"no room for 0\.4 MB of checkpoints; the runs of tiny hold 0\.0 MB"):
-        experiment(CheckpointLimits(max_gb_per_experiment=200 * KB), **SHORT)
+        run_training(write_tiny_experiment(tmp_path, **SHORT), settings)
     (folder,) = (tmp_path / "runs").glob("tiny/*")
     assert not (folder / "checkpoints").exists()
     assert (folder / "metrics.jsonl").read_text() == ""
