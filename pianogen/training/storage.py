@@ -21,10 +21,11 @@ from pianogen.lake import Lake
 from pianogen.settings import Settings
 from pianogen.shards.files import STAGE as SHARDS
 from pianogen.training.checkpoints import ASIDE, LINEAGE_FILE, size_of
-from pianogen.training.experiment import load_experiment
+from pianogen.training.experiment import experiment_file, load_experiment
 from pianogen.training.runs import (
     BEST,
     LOCK_FILE,
+    NOT_OF_THE_WEIGHTS,
     RUN_FILE,
     Parent,
     find_parent,
@@ -138,7 +139,7 @@ def today_of(settings: Settings, experiment: str) -> Today | None:
     lake = Lake(settings.lake)
     parent: Parent | None = None
     try:
-        config = load_experiment(settings.experiments / f"{experiment}.yaml")
+        config = load_experiment(experiment_file(settings.experiments, experiment))
         shards = lake.manifest(SHARDS.name, experiment)
     except PianogenError:
         return None
@@ -185,7 +186,7 @@ def _is_other(then: Any, now: Any) -> bool:
 
 def _trained(training: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a training that its weights depend on; what its parent is called is not among them."""
-    return {name: value for name, value in training.items() if name not in ("device", "fine_tune")}
+    return {name: value for name, value in training.items() if name not in NOT_OF_THE_WEIGHTS}
 
 
 def _state(folder: Path, changed: tuple[str, ...] | None) -> str:

@@ -173,6 +173,7 @@ def test_weights_of_a_fine_tune_name_its_parents(tmp_path):
 KILLED = """
 import json, os, pathlib, signal, sys
 from pianogen.training import checkpoints
+from pianogen.training.runs import swap_in, write_json
 
 root = pathlib.Path(sys.argv[1])
 lineage = {name: "" for name in checkpoints.STAMPED}
@@ -199,6 +200,11 @@ def save_and_die(run, die_at):
     for where, name in ((os, "fsync"), (os, "unlink"), (pathlib.Path, "rename"), (pathlib.Path, "replace")):
         setattr(where, name, counted(getattr(where, name)))
     save(run, 30)
+    with checkpoints.aside(run) as target:
+        for name in ("model.safetensors", "config.json"):
+            (target / name).write_bytes(b"best")
+        swap_in(target, run / "best")
+    write_json(run / "run.json", {})
 
 
 die_at, died = 0, True
@@ -216,11 +222,14 @@ while died:
 """
 
 
-def test_killed_at_any_moment_of_writing_and_pruning_a_run_has_whole_checkpoints_and_the_best_of_them(tmp_path):
+def test_killed_at_any_moment_of_writing_pruning_and_publishing_a_run_has_whole_checkpoints_and_the_best_of_them(
+    tmp_path,
+):
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=True)
     # Killed before every call that makes something last, or takes it away; the last run was not killed at all.
     runs = sorted(tmp_path.iterdir(), key=lambda run: int(run.name))
-    assert len(runs) > 10
+    assert len(runs) > 15
+    assert (runs[-1] / "run.json").exists()
     assert checkpoint_steps(runs[0]) == [10, 20]
     assert checkpoint_steps(runs[-1]) == [10, 30]
     for run in runs:
@@ -229,6 +238,9 @@ def test_killed_at_any_moment_of_writing_and_pruning_a_run_has_whole_checkpoints
         for step in steps:
             assert (checkpoint_path(run, step) / "model.safetensors").read_bytes() == b"weights of %d" % step
             assert read_progress(checkpoint_path(run, step)).step == step
+        published = sorted(path.name for path in (run / "best").glob("*"))
+        assert published in ([], ["config.json", "model.safetensors"])
+        assert published or not (run / "run.json").exists()
         if 20 not in steps:
             assert [line["path"] for line in read_pruned(run)] == ["checkpoints/step-00000020"]
         remove_abandoned(run)

@@ -267,5 +267,8 @@ def test_the_state_of_a_run_says_what_changed_since(shared_lake, tmp_path):
     lineage = first / "checkpoints" / "step-00000001" / "lineage.json"
     lineage.write_text(json.dumps(json.loads(lineage.read_text()) | {"code_version": "old", "shards_version": "old"}))
     assert told()[first] == (ORPHANED, ("code", "shards", "training"))
-    (tmp_path / "tiny.yaml").unlink()
+    (tmp_path / "below").mkdir()
+    moved = (tmp_path / "tiny.yaml").rename(tmp_path / "below" / "tiny.yaml")
+    assert told()[second] == (FINISHED, ())
+    moved.unlink()
     assert told()[first] == (STOPPED, None)
