@@ -2,6 +2,9 @@
 
 It ends with 0 when the run is finished, 1 with a message when something is wrong, and 130 or 143 when a signal
 or the death of its parent stopped it: then a checkpoint is saved, and the same command goes on from there.
+
+`torchrun --nproc-per-node N -m pianogen.train EXPERIMENT.yaml` trains the same with N processes; the exit code is then
+torchrun's own.
 """
 
 import argparse
@@ -15,7 +18,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from filelock import FileLock, Timeout
 
@@ -27,6 +30,9 @@ from pianogen.training.loggers import THREAD, About, telling
 from pianogen.training.runs import read_run, run_folder
 from pianogen.training.showing import reporter
 
+if TYPE_CHECKING:
+    from pianogen.training.ranks import Ranks
+
 ENVIRONMENT = {
     # Nothing here needs the network.
     "HF_HUB_OFFLINE": "1",
@@ -36,10 +42,10 @@ ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     # Threads that wait for each other sleep: spinning ones take the cores from a process that has work.
     "OMP_WAIT_POLICY": "PASSIVE",
-    # One process, one GPU.
-    "CUDA_VISIBLE_DEVICES": "0",
 }
 """What other libraries read in this process, unless the user has set it; set before torch is imported."""
+ALONE = {"CUDA_VISIBLE_DEVICES": "0"}
+"""The same for a process that trains alone: one process, one GPU. Those that torchrun starts take one each."""
 
 
 class StopSignal:
@@ -101,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.add_argument(flag, type=float, help="in place of that of [checkpoints] of pianogen.toml")
     parser.add_argument("--stop-with-parent", action="store_true", help="save and end when standard input ends")
     options = parser.parse_args(arguments)
-    for name, value in ENVIRONMENT.items():
+    for name, value in (ENVIRONMENT if _is_one_of_many() else ENVIRONMENT | ALONE).items():
         os.environ.setdefault(name, value)
     stop = StopSignal()
     stop.install()
@@ -136,6 +142,33 @@ def train_experiment(config: ExperimentConfig, settings: Settings, stop: StopSig
     if read_run(folder):
         print(f"{folder}: finished before; nothing to do")
         return 0
+    if not _is_one_of_many():
+        return _train_first(config, lake, settings, folder, stop)
+    # Here and not above: torch takes seconds to import.
+    from pianogen.training.ranks import joined
+
+    with joined() as ranks:
+        if ranks.is_first:
+            return _train_first(config, lake, settings, folder, stop, ranks)
+        if not ranks.told_to_begin():
+            return stop.exit_code if stop.requested else 0
+        return _train_locked(config, lake, settings, folder, stop, ranks)
+
+
+def _is_one_of_many() -> bool:
+    """Whether torchrun started this process with others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _train_first(
+    config: ExperimentConfig,
+    lake: Lake,
+    settings: Settings,
+    folder: Path,
+    stop: StopSignal,
+    ranks: "Ranks | None" = None,
+) -> int:
+    """Train as the process that holds the run's lock, which no other one of the same training does."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / "lock")
     if not _acquire(lock, folder, stop):
@@ -144,9 +177,13 @@ def train_experiment(config: ExperimentConfig, settings: Settings, stop: StopSig
         if read_run(folder):
             print(f"{folder}: finished meanwhile; nothing to do")
             return 0
-        return _train_locked(config, lake, settings, folder, stop)
+        return _train_locked(config, lake, settings, folder, stop, ranks)
     finally:
         lock.release()
+
+
+def _say_nothing(*_: Any) -> None:
+    """What ranks but the first report."""
 
 
 def _acquire(lock: FileLock, folder: Path, stop: StopSignal) -> bool:
@@ -163,7 +200,14 @@ def _acquire(lock: FileLock, folder: Path, stop: StopSignal) -> bool:
     return False
 
 
-def _train_locked(config: ExperimentConfig, lake: Lake, settings: Settings, folder: Path, stop: StopSignal) -> int:
+def _train_locked(
+    config: ExperimentConfig,
+    lake: Lake,
+    settings: Settings,
+    folder: Path,
+    stop: StopSignal,
+    ranks: "Ranks | None" = None,
+) -> int:
     # Here and not above: torch takes seconds to import, and whoever has nothing to train need not wait.
     from pianogen.evaluation.likelihood import choose_within, measure
     from pianogen.generation.while_training import TrainingSampler
@@ -173,20 +217,24 @@ def _train_locked(config: ExperimentConfig, lake: Lake, settings: Settings, fold
     from pianogen.training.room import Room
     from pianogen.training.trainer import train
 
+    is_first = not ranks or ranks.is_first
     shards = ShardSet(lake, config.name)
-    shards.verify()
+    if is_first:
+        shards.verify()
     beginning = beginning_of(config, shards, lake, settings.runs, folder)
     validation = shards.sequences("validation")
     chosen = choose_within(validation, config.training.validation_tokens)
     validate = functools.partial(
         measure, sequences=validation, chosen=chosen, context_length=config.model.context_length
     )
-    sampler = TrainingSampler(lake, shards, config) if config.training.sample_every else None
+    sampler = TrainingSampler(lake, shards, config) if config.training.sample_every and is_first else None
     about = About(
         folder=folder, experiment=config.name, run_id=folder.name, lineage=lineage_of(config, shards, beginning)
     )
-    show, close = reporter(config.training.steps)
-    with contextlib.ExitStack() as ending, telling(config.training.loggers, about) as tell:
+    if ranks and is_first:
+        ranks.begin()
+    show, close = reporter(config.training.steps) if is_first else (_say_nothing, _say_nothing)
+    with contextlib.ExitStack() as ending, telling(config.training.loggers if is_first else (), about) as tell:
         ending.callback(close)
 
         def report(line: dict[str, Any]) -> None:
@@ -202,14 +250,18 @@ def _train_locked(config: ExperimentConfig, lake: Lake, settings: Settings, fold
             report=report,
             sampler=sampler,
             beginning=beginning,
-            room=Room(settings, folder),
+            room=Room(settings, folder) if is_first else None,
+            ranks=ranks,
         )
         tell.finished = run is not None
+    if not is_first:
+        return stop.exit_code if run is None else 0
     if run is None:
         print(f"{folder}: stopped, checkpoint saved; the same command goes on from there", flush=True)
         return stop.exit_code
+    early = " early" if run["stopped_early"] else ""
     print(
-        f"{folder}: finished, validation {run['validation_nll']:.4f} nats per token at step {run['best_step']}, "
+        f"{folder}: finished{early}, validation {run['validation_nll']:.4f} nats per token at step {run['best_step']}, "
         f"{run['train_sec']:.0f} s, {run['tokens_per_sec']:.0f} tokens/s, {run['peak_memory_mb']:.0f} MiB"
     )
     return 0

@@ -24,6 +24,8 @@ from pianogen.training.runs import METRICS_FILE, WEIGHTS_FILE, swap_in, write_js
 PROGRESS_FILE = "progress.json"
 LINEAGE_FILE = "lineage.json"
 """What the checkpoint comes from: data, split, shards, certificate, code, settings."""
+AVERAGE_FILE = "average.safetensors"
+"""The average of the weights, under the same names; only where there is one."""
 STAMPED = ("experiment", "run_id", "split_version", "shards_version", "certificate")
 """Of the lineage, what stands in the file of the weights as well, since people copy that file alone."""
 ASIDE = "tmp-"
@@ -38,10 +40,15 @@ class Progress:
     """What a run has reached besides its weights."""
 
     step: int = 0
+    num_examples: int = 0
+    """Windows trained on; the next update begins with the one of this number."""
     best_step: int = 0
-    """Of the lowest validation nll so far; 0 before the first validation."""
+    """Of the fewest validation bits per note so far; 0 before the first validation."""
     best_nll: float | None = None
     best_bits_per_note: float | None = None
+    num_validations_since_best: int = 0
+    stopped_early: bool = False
+    """No validation was better for so long that training has ended; see `training.patience`."""
     num_validation_performances: int = 0
     num_tokens: int = 0
     """Targets trained on."""

@@ -21,6 +21,7 @@ from pianogen.models import ModelConfig, config_class
 
 DEVICES = ("auto", "cpu", "cuda")
 LOGGERS = ("tensorboard", "wandb", "mlflow")
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 NAME = re.compile(r"[a-z0-9_-]+")
 LEAST_SHARE = 2**-14
 """Of a mixture; see `shards.examples.Mixture`, which deals out so many examples at a time."""
@@ -75,13 +76,19 @@ class TrainingConfig:
     steps: int = 1000
     """Optimizer updates."""
     batch_size: int = 16
-    """Windows of one forward pass; an update takes `gradient_accumulation_steps` of them."""
+    """Windows of one forward pass, of all ranks together; an update takes `gradient_accumulation_steps` of them."""
     gradient_accumulation_steps: int = 1
+    tokens_per_update: int = 0
+    """Windows are taken until an update has so many targets, and no fewer than `batch_size`; 0: a fixed number."""
     learning_rate: float = 1e-3
     warmup_steps: int = 50
     weight_decay: float = 0.1
     max_grad_norm: float = 1.0
     adam_beta2: float = 0.99
+    ema: float = 0.0
+    """Decay, per update, of the average of the weights that is validated and kept; 0: the weights themselves are."""
+    patience: int = 0
+    """Validations without a new best in bits per note after which training ends; 0: it goes on to the last step."""
     validate_every: int = 100
     """Steps; a multiple of `checkpoint_every`, since the best model is taken from a checkpoint."""
     checkpoint_every: int = 100
@@ -89,7 +96,11 @@ class TrainingConfig:
     validation_tokens: int = 200_000
     """Validation stops adding performances when it holds this many tokens."""
     cpu_threads: int = 2
-    """On a CPU; weights depend on it, so it is part of the run's identity."""
+    """On a CPU, of each process; weights depend on it, so it is part of the run's identity."""
+    precision: str = "auto"
+    """Of matrix products in training: see `models.devices.pick_device`. Weights, losses and validation are fp32."""
+    compile: bool = False
+    """Training goes through `torch.compile`; on a CPU that needs a C++ compiler."""
     view: str = "chunks"
     """How sequences become windows: `chunks`, or `bars`, whose windows begin with a bar (see `shards.views`)."""
     seed: int = 1
@@ -121,9 +132,17 @@ class TrainingConfig:
                 raise SettingsError(f"training.{name} must be 1 or more, found {getattr(self, name)}")
         if self.learning_rate <= 0:
             raise SettingsError(f"training.learning_rate must be above 0, found {self.learning_rate}")
-        for name in ("warmup_steps", "weight_decay", "max_grad_norm", "seed", "sample_every"):
+        not_negative = ("warmup_steps", "weight_decay", "max_grad_norm", "seed", "patience", "tokens_per_update")
+        for name in (*not_negative, "sample_every"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"training.{name} must be 0 or more, found {getattr(self, name)}")
+        if not 0 <= self.ema < 1:
+            raise SettingsError(f"training.ema must be at least 0 and below 1, found {self.ema}")
+        if self.tokens_per_update and self.gradient_accumulation_steps > 1:
+            raise SettingsError(
+                f"training.tokens_per_update decides how many forward passes an update takes: leave out "
+                f"gradient_accumulation_steps, found {self.gradient_accumulation_steps}"
+            )
         if self.validate_every % self.checkpoint_every:
             raise SettingsError(
                 f"training.validate_every must be a multiple of checkpoint_every, "
@@ -133,6 +152,8 @@ class TrainingConfig:
             raise SettingsError(f"training.view must be chunks or bars, found {self.view!r}")
         if self.device not in DEVICES:
             raise SettingsError(f"training.device must be one of {', '.join(DEVICES)}, found {self.device!r}")
+        if self.precision not in PRECISIONS:
+            raise SettingsError(f"training.precision must be one of {', '.join(PRECISIONS)}, found {self.precision!r}")
         if set(self.loggers) - set(LOGGERS) or len(set(self.loggers)) < len(self.loggers):
             raise SettingsError(
                 f"training.loggers must be among {', '.join(LOGGERS)}, each once, found {list(self.loggers)}"

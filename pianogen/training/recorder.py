@@ -11,9 +11,11 @@ from transformers import TrainerCallback
 
 from pianogen.errors import TrainingError
 from pianogen.models.devices import MIB, peak_memory_mb
+from pianogen.training.averaging import WeightAverage
 from pianogen.training.checkpoints import MetricsFile, Progress
 from pianogen.training.experiment import TrainingConfig
 from pianogen.training.pace import SAMPLE, VALIDATION, Pace
+from pianogen.training.ranks import Ranks
 from pianogen.training.samples import Samples
 
 
@@ -41,20 +43,37 @@ class StopRequest(Protocol):
 
 
 class Recorder(TrainerCallback):
-    """Counts, logs, validates, and says when to save and to stop."""
+    """Counts, logs, validates, and says when to save and to stop.
+
+    All ranks have one; sums are over all of them, and the first validates, writes and decides.
+
+    Args:
+        config: when what is due.
+        progress: what the run has reached; kept up to date.
+        metrics: where the first rank writes.
+        validate: scores the model on the validation split.
+        stop: asked after every step.
+        report: given every line of metrics.
+        ranks: the processes that train together.
+    """
+
+    average: WeightAverage | None = None
+    """What is validated in place of the weights, where training averages them."""
 
     def __init__(
         self,
         config: TrainingConfig,
         progress: Progress,
-        metrics: MetricsFile,
+        metrics: MetricsFile | None,
         validate: Validate,
         stop: StopRequest,
         report: Report,
         samples: Samples | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self.config = config
         self.progress = progress
+        self.ranks = ranks or Ranks()
         self.metrics = metrics
         self.validate = validate
         self.stop = stop
@@ -62,11 +81,12 @@ class Recorder(TrainerCallback):
         self.samples = samples
         self.pace = Pace(config, progress)
         self.learning_rate = 0.0
+        # What the run has counted before goes on in one of them.
+        self._nats: torch.Tensor | float = progress.interval_nats if self.ranks.is_first else 0.0
+        self._tokens = progress.interval_tokens if self.ranks.is_first else 0
+        self._loading_sec = progress.interval_loading_sec
         self.gradient_norm: torch.Tensor | float | None = None
         """Of the last update, before it was clipped; stays on the device until a line is written."""
-        self._nats: torch.Tensor | float = progress.interval_nats
-        self._tokens: torch.Tensor | int = progress.interval_tokens
-        self._loading_sec = progress.interval_loading_sec
         self._earlier_sec = progress.train_sec
         self._begin = self._interval_begin = 0.0
 
@@ -76,10 +96,14 @@ class Recorder(TrainerCallback):
         self._interval_begin = self._begin - self.progress.interval_sec
         self._draw_samples(kwargs["model"])
 
-    def count(self, nats: torch.Tensor, num_tokens: torch.Tensor) -> None:
-        """Add one forward pass; stays on the device, since reading a GPU's number waits for it."""
+    def count(self, nats: torch.Tensor, num_tokens: int) -> None:
+        """Add an update; nats stay on the device, since reading a GPU's number waits for it."""
         self._nats = self._nats + nats.double()
-        self._tokens = self._tokens + num_tokens
+        self._tokens += num_tokens
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Inside the body the model is the one that would be kept."""
+        return self.average.in_place() if self.average else contextlib.nullcontext()
 
     def on_optimizer_step(self, args, state, control, **kwargs):
         """The learning rate that was used, before the schedule moves on."""
@@ -89,14 +113,17 @@ class Recorder(TrainerCallback):
         """What is due after an update."""
         step = self.progress.step = state.global_step
         is_last = step == self.config.steps
+        if self.average:
+            self.average.update(step)
         if step % self.config.log_every == 0 or is_last:
             self._log()
-        if step % self.config.validate_every == 0 or is_last:
+        if self.ranks.is_first and (step % self.config.validate_every == 0 or is_last):
             self._validate(kwargs["model"])
         self._draw_samples(kwargs["model"])
-        if self.stop.requested:
+        is_asked, self.progress.stopped_early = self.ranks.any(self.stop.requested, self.progress.stopped_early)
+        if is_asked or self.progress.stopped_early:
             control.should_training_stop = True
-        control.should_save = step % self.config.checkpoint_every == 0 or is_last or self.stop.requested
+        control.should_save = step % self.config.checkpoint_every == 0 or is_last or control.should_training_stop
         return control
 
     @contextlib.contextmanager
@@ -120,13 +147,20 @@ class Recorder(TrainerCallback):
     def before_checkpoint(self) -> None:
         """Bring `progress` up to now, and the metrics to disk."""
         self._read_clocks()
-        self.progress.interval_nats, self.progress.interval_tokens = float(self._nats), int(self._tokens)
+        self.progress.interval_nats, self.progress.interval_tokens = self._counted()
         self.progress.interval_loading_sec = self._loading_sec
         self._require_finite(self.progress.interval_nats)
-        self.metrics.sync()
+        if self.metrics:
+            self.metrics.sync()
+
+    def _counted(self) -> tuple[float, int]:
+        """Nats and targets of all ranks since the last logged step."""
+        nats = torch.as_tensor(self._nats, dtype=torch.float64)
+        nats, num_tokens = self.ranks.sum(torch.stack((nats, nats.new_tensor(self._tokens))))
+        return float(nats), int(num_tokens)
 
     def _log(self) -> None:
-        nats, num_tokens = float(self._nats), int(self._tokens)
+        nats, num_tokens = self._counted()
         self._require_finite(nats)
         self._read_clocks()
         self.progress.num_tokens += num_tokens
@@ -143,16 +177,21 @@ class Recorder(TrainerCallback):
         self._interval_begin = time.perf_counter()
 
     def _validate(self, model: torch.nn.Module) -> None:
-        with self.paused(VALIDATION):
+        with self.paused(VALIDATION), self.averaged():
             begin = time.perf_counter()
             found = self.validate(model)
             tokens_per_sec = found.num_tokens / (time.perf_counter() - begin)
         self._require_finite(found.nll)
         progress = self.progress
         progress.num_validation_performances = found.num_performances
-        if progress.best_nll is None or found.nll < progress.best_nll:
+        if self._is_best(found):
             progress.best_step, progress.best_nll = progress.step, found.nll
             progress.best_bits_per_note = found.bits_per_note
+            progress.num_validations_since_best = 0
+        else:
+            progress.num_validations_since_best += 1
+        is_out = 0 < self.config.patience <= progress.num_validations_since_best
+        progress.stopped_early = is_out and progress.step < self.config.steps
         self._read_clocks()
         self._write(
             split="validation",
@@ -162,6 +201,11 @@ class Recorder(TrainerCallback):
             tokens_per_sec=tokens_per_sec,
         )
 
+    def _is_best(self, found: Validation) -> bool:
+        bits, nll = self.progress.best_bits_per_note, self.progress.best_nll
+        # Of music without notes bits per note are infinite; then nll tells.
+        return bits is None or nll is None or (found.bits_per_note, found.nll) < (bits, nll)
+
     def _last_update(self) -> dict[str, float]:
         norm = {} if self.gradient_norm is None else {"gradient_norm": float(self.gradient_norm)}
         return {"learning_rate": self.learning_rate, **norm}
@@ -170,7 +214,7 @@ class Recorder(TrainerCallback):
         progress = self.progress
         if self.samples is None or not self.samples.due(progress):
             return
-        with self.paused(SAMPLE):
+        with self.paused(SAMPLE), self.averaged():
             lines = self.samples.draw(model, progress.step, self.stop)
         if lines is None:
             return  # asked to stop meanwhile: the next start draws them
@@ -180,6 +224,8 @@ class Recorder(TrainerCallback):
             self._write(split="sample", **line)
 
     def _write(self, **values: Any) -> None:
+        if not self.metrics:
+            return
         progress = self.progress
         gpu = {"gpu_memory_mb": progress.peak_gpu_memory_mb} if torch.cuda.is_available() else {}
         line = {

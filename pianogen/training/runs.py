@@ -1,7 +1,7 @@
 """A run: one training of one experiment on one shard set by one version of the code.
 
     <runs>/<experiment>/<run_id>/
-        checkpoints/step-00000100/   weights, optimizer, random states, lineage: resume starts from the last
+        checkpoints/step-00000100/   weights, their average, optimizer, lineage: resume starts from the last
         best/                        the finished model: weights, config, tokenizer settings, lineage
         metrics.jsonl                one line per logged or validated step, and per sample
         metrics.parquet              the same, seconds later
@@ -39,7 +39,9 @@ CODE = (
     "pianogen.models",
     "pianogen.models.devices",
     "pianogen.training.trainer",
+    "pianogen.training.loop",
     "pianogen.training.recorder",
+    "pianogen.training.averaging",
     "pianogen.training.loading",
     "pianogen.shards.examples",
     "pianogen.shards.views",

@@ -8,7 +8,7 @@ import torch
 from pianogen.errors import SettingsError, ShardError, TrainingError
 from pianogen.models import config_class, load_model, make_model
 from pianogen.models.configs import Gpt2Config
-from pianogen.models.devices import fixed_threads, peak_memory_mb, pick_device
+from pianogen.models.devices import cpu_has_bf16, fixed_threads, peak_memory_mb, pick_device
 
 SMALL = Gpt2Config(context_length=16, n_layer=2, n_head=2, n_embd=8, dropout=0.5)
 
@@ -67,6 +67,17 @@ def test_the_number_of_threads_is_fixed_inside_and_given_back_after():
 def test_auto_takes_a_gpu_exactly_where_there_is_one():
     assert pick_device("auto").is_cpu is not torch.cuda.is_available()
     assert pick_device("cpu").is_cpu
+
+
+def test_a_cpu_computes_in_fp32_unless_asked():
+    assert pick_device("cpu").precision == "fp32"
+    with pytest.raises(TrainingError, match="precision fp16 asked for, which a CPU has not"):
+        pick_device("cpu", "fp16")
+    if cpu_has_bf16():
+        assert pick_device("cpu", "bf16").precision == "bf16"
+    else:
+        with pytest.warns(UserWarning, match="no instructions for bf16"):
+            pick_device("cpu", "bf16")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

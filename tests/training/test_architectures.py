@@ -58,7 +58,7 @@ def test_trained_stopped_and_resumed_it_has_the_weights_of_an_undisturbed_one(na
     path.write_text(yaml.safe_dump(sections))
     config = load_experiment(path)
     weights = []
-    for place, stops in (("undisturbed", []), ("stopped", [StopAfter(14)])):
+    for place, stops in (("undisturbed", []), ("stopped", [StopAfter(8)])):
         settings = dataclasses.replace(settings_in(tmp_path / place), lake=shared_lake)
         for stop in stops:
             assert train_experiment(config, settings, stop) != 0

@@ -11,7 +11,7 @@ from pianogen.lake import Lake
 from pianogen.shards import ShardSet
 from pianogen.shards.examples import IGNORED, Batch, ExampleConfig, Examples, Loader, Mixture, attention_mask, batch_of
 from pianogen.tokenizers.base import PAD_ID
-from pianogen.training.loading import ExampleDataset, TorchLoader
+from pianogen.training.loading import ExampleDataset, TorchLoader, Update, Updates
 
 LENGTHS = (17, 30, 5, 9, 40)
 
@@ -94,3 +94,71 @@ def test_attention_under_the_mask_is_that_of_each_sequence_alone():
         alone = torch.nn.functional.scaled_dot_product_attention(own, own, own, is_causal=True)[0, 0]
         assert torch.allclose(together[where], alone)
     assert batch.sequence.max() == 4
+
+
+def targets(update: Update) -> list[int]:
+    """Tokens that are counted, pass by pass and row by row; they are all different in an epoch."""
+    return [int(label) for batch in update.batches for label in batch["labels"].flatten() if label != IGNORED]
+
+
+def taken(updates: Updates, number: int) -> list[Update]:
+    return list(itertools.islice(updates, number))
+
+
+def test_updates_by_number_hold_the_examples_in_order_in_passes_of_a_batch():
+    found = taken(Updates(examples(), 4, num_batches=3), 5)
+    assert [update.end for update in found] == [12, 24, 36, 48, 60]
+    for first, update in enumerate(found):
+        assert [batch["input_ids"].shape for batch in update.batches] == [(4, 4)] * 3
+        wanted = batch_of(examples(), range(12 * first, 12 * first + 12))
+        assert torch.equal(torch.cat([batch["input_ids"] for batch in update.batches]), torch.from_numpy(wanted[0]))
+        assert update.num_targets == len(targets(update)) == (wanted.labels != IGNORED).sum()
+
+
+@pytest.mark.parametrize("goal, batch_size", [(1, 1), (11, 2), (37, 3), (98, 5)])
+def test_updates_by_targets_have_as_many_as_asked_for_and_less_than_a_window_more(goal, batch_size):
+    found = taken(Updates(examples(), batch_size, num_targets=goal), 40)
+    assert all(goal <= update.num_targets < goal + 4 for update in found)
+    for update in found:
+        sizes = [len(batch["labels"]) for batch in update.batches]
+        assert max(sizes) <= batch_size
+        assert max(sizes) - min(sizes) <= 1
+    together = [int(label) for k in range(found[-1].end) for label in batch_of(examples(), [k]).labels.flatten()]
+    assert [label for update in found for label in targets(update)] == [one for one in together if one != IGNORED]
+
+
+def test_an_update_by_targets_has_a_whole_batch_even_if_that_is_more():
+    (update,) = taken(Updates(examples(), 6, num_targets=3), 1)
+    assert [len(batch["labels"]) for batch in update.batches] == [6]
+
+
+@pytest.mark.parametrize("length", [{"num_batches": 2}, {"num_targets": 50}])
+def test_updates_go_on_from_where_one_ended(length):
+    whole = taken(Updates(examples(), 3, **length), 8)
+    rest = taken(Updates(examples(), 3, first=whole[4].end, **length), 3)
+    assert [targets(update) for update in rest] == [targets(update) for update in whole[5:]]
+    assert [update.end for update in rest] == [update.end for update in whole[5:]]
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+@pytest.mark.parametrize("length", [{"num_batches": 2}, {"num_targets": 37}])
+def test_ranks_share_the_updates_of_one_process(length, world_size):
+    alone = taken(Updates(examples(), 4, **length), 20)
+    ranks = [
+        taken(Updates(examples(), 4, rank=rank, world_size=world_size, **length), 20) for rank in range(world_size)
+    ]
+    for update, *shares in zip(alone, *ranks, strict=True):
+        assert {share.end for share in shares} == {update.end}
+        assert sum(share.num_targets for share in shares) == update.num_targets
+        assert sorted(label for share in shares for label in targets(share)) == sorted(targets(update))
+        # They wait for each other in every pass.
+        assert len({tuple(len(batch["labels"]) for batch in share.batches) for share in shares}) == 1
+        assert len(shares[0].batches) == len(update.batches)
+
+
+def test_a_process_that_makes_updates_ahead_makes_the_same():
+    updates = Updates(examples(), 3, num_targets=30)
+    ahead = torch.utils.data.DataLoader(updates, batch_size=None, num_workers=1)
+    for found, wanted in zip(itertools.islice(ahead, 6), updates, strict=False):
+        assert targets(found) == targets(wanted)
+        assert (found.num_targets, found.end) == (wanted.num_targets, wanted.end)

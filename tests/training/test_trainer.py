@@ -22,11 +22,13 @@ from pianogen.lake import Lake
 from pianogen.models import load_model
 from pianogen.models.devices import pick_device
 from pianogen.shards import ShardSet, build_shards
-from pianogen.shards.examples import IGNORED
+from pianogen.shards.examples import IGNORED, batch_of
 from pianogen.train import StopSignal, train_experiment
 from pianogen.training import trainer
 from pianogen.training.checkpoints import MetricsFile, Progress, checkpoint_steps
 from pianogen.training.experiment import DataConfig, ExperimentConfig, load_experiment
+from pianogen.training.lineage import lineage_of
+from pianogen.training.loading import Updates
 from pianogen.training.runs import read_run, run_folder, run_id
 
 
@@ -83,10 +85,11 @@ def test_the_gradient_norm_is_that_before_clipping(shared_lake, tmp_path):
     assert logged["gradient_norm"] > 0.01
 
 
-def test_the_kept_model_is_the_one_of_the_lowest_validation_nll(finished):
+def test_the_kept_model_is_the_one_of_the_fewest_validation_bits_per_note(finished):
     run = read_run(finished.folder)
-    best = min(metrics_of(finished, "validation"), key=lambda line: line["nll"])
+    best = min(metrics_of(finished, "validation"), key=lambda line: line["bits_per_note"])
     assert (run["best_step"], run["validation_nll"]) == (best["step"], best["nll"])
+    assert run["validation_bits_per_note"] == best["bits_per_note"]
     shards = ShardSet(Lake(finished.settings.lake), "tiny")
     validation = shards.sequences("validation")
     model = load_model(finished.folder / run["checkpoint"], "gpt2", len(shards.tokenizer.vocab))
@@ -157,27 +160,33 @@ def first_gradients(config: ExperimentConfig, shards: ShardSet, folder):
         recorder = trainer.Recorder(
             config.training, progress, metrics, lambda model: scored, StopSignal(), lambda line: None
         )
-        run = trainer._make_trainer(config, shards, folder, pick_device("cpu"), recorder)
+        run = trainer._make_trainer(config, shards, folder, pick_device("cpu"), recorder, lineage_of(config, shards))
         gradients = Gradients()
         run.add_callback(gradients)
         model = trainer.make_model(config.model, len(shards.tokenizer.vocab))
         model.load_state_dict(run.model.state_dict())
         run.train()
-    return gradients.found, model, run.train_dataset
+    assert isinstance(run.train_dataset, Updates)
+    return gradients.found, model, run.train_dataset.source
 
 
-@pytest.mark.parametrize("batch_size, accumulated", [(6, 1), (2, 3)])
-def test_the_loss_of_an_update_is_the_mean_over_all_its_tokens(shared_lake, tmp_path, batch_size, accumulated):
-    path = write_tiny_experiment(
-        tmp_path, steps=1, batch_size=batch_size, gradient_accumulation_steps=accumulated, max_grad_norm=0.0
-    )
-    config = load_experiment(path)
+@pytest.mark.parametrize(
+    "accumulation",
+    [
+        {"batch_size": 6},
+        {"batch_size": 2, "gradient_accumulation_steps": 3},
+        {"batch_size": 4, "tokens_per_update": 1000},
+    ],
+)
+def test_the_loss_of_an_update_is_the_mean_over_all_its_tokens(shared_lake, tmp_path, accumulation):
+    config = load_experiment(write_tiny_experiment(tmp_path, steps=1, max_grad_norm=0.0, **accumulation))
     # Longer than some sequences and shorter than others: batches differ in how much of them is padding.
     config = dataclasses.replace(config, model=dataclasses.replace(config.model, context_length=200, dropout=0.0))
-    found, model, examples = first_gradients(config, ShardSet(Lake(shared_lake), "tiny"), tmp_path)
-    input_ids, labels = (torch.stack([examples[k][name] for k in range(6)]) for name in ("input_ids", "labels"))
-    padding = (labels == IGNORED).sum(dim=1)
-    assert len(set(padding.tolist())) > 1
+    found, model, source = first_gradients(config, ShardSet(Lake(shared_lake), "tiny"), tmp_path)
+    input_ids, labels = (torch.from_numpy(ids) for ids in batch_of(source, range(6))[:2])
+    num_targets = (labels != IGNORED).sum(dim=1)
+    assert len(set(num_targets.tolist())) > 1
+    assert int(num_targets[:5].sum()) < 1000 <= int(num_targets.sum())
     logits = model(input_ids=input_ids).logits
     loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
     loss.backward()
