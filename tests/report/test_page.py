@@ -89,7 +89,8 @@ def test_what_others_report_stands_apart_with_the_runs_that_are_it(new_warehouse
     assert "study-01 reported by the study" in section
     assert "quick measured here" in section
     assert section.index("study-01 reported") < section.index("quick measured") < section.index("other reported")
-    assert "(unchecked) <b>About</b>" in section
+    assert "other reported by the study, unchecked" in section
+    assert "A table <b>About</b>" in section
     assert "What others report" not in Page(write_report(new_warehouse("w2.duckdb", **full()), tmp_path / "r2")).text
 
 
