@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from pianogen.errors import LakeError
 from pianogen.evaluation.likelihood import score
-from pianogen.lake import Lake, Manifest, Stage
-from pianogen.models import load_model
+from pianogen.lake import Lake, Manifest, Stage, code_version
+from pianogen.models import load_model, model_code
 from pianogen.models.devices import Device, fixed_threads, pick_device
 from pianogen.parallel import Progress
 from pianogen.shards import ShardSet
@@ -18,7 +18,7 @@ from pianogen.training.runs import require_run, run_folder
 
 STAGE = Stage(
     name="evaluations",
-    modules=("pianogen.evaluation.evaluations", "pianogen.evaluation.likelihood", "pianogen.models.gpt2"),
+    modules=("pianogen.evaluation.evaluations", "pianogen.evaluation.likelihood"),
     packages=("torch", "transformers"),
     tables=("evaluations",),
 )
@@ -46,7 +46,12 @@ def evaluate_run(lake: Lake, runs: Path, experiment: ExperimentConfig, *, progre
     model_folder = folder / run["checkpoint"]
     weights = model_folder / "model.safetensors"
     key = STAGE.key(
-        inputs=[run["run_id"], shards.version, hashlib.sha256(weights.read_bytes()).hexdigest()],
+        inputs=[
+            run["run_id"],
+            shards.version,
+            hashlib.sha256(weights.read_bytes()).hexdigest(),
+            code_version(model_code(run["model"])),
+        ],
         settings=experiment.name,
     )
     if not lake.has_block(STAGE.name, key):

@@ -82,7 +82,7 @@ def score(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_lengt
     Args:
         model: `model(input_ids, labels).nats` for ids (B, T) and what follows them; put into evaluation mode here, and
             back after.
-        sequences: token ids with BOS first, at least one token each.
+        sequences: tokens with BOS first, at least one each: ids, or rows of numbers.
         context_length: the most tokens that the model takes.
     """
     windows = [
@@ -129,8 +129,9 @@ def _score_batch(
     model: torch.nn.Module, sequences: Sequence[np.ndarray], windows: list[tuple[int, int, int, int]], device
 ) -> list[float]:
     longest = max(end - start for _, start, end, _ in windows)
-    input_ids = np.full((len(windows), longest), PAD_ID, np.int64)
-    targets = np.full((len(windows), longest), PAD_ID, np.int64)
+    width = sequences[0].shape[1:]
+    shape, kind = (len(windows), longest, *width), np.float32 if width else np.int64
+    input_ids, targets = np.full(shape, PAD_ID, kind), np.full(shape, PAD_ID, kind)
     counted = np.zeros((len(windows), longest), bool)
     for row, (i, start, end, skip) in enumerate(windows):
         tokens = sequences[i][start : end + 1]

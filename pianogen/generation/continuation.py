@@ -4,12 +4,13 @@ A batch goes forward in step: all sequences begin at the shortest prompt's end, 
 given where its neighbours' are drawn. So they share one key-value cache without padding. When the cache holds a
 whole context, its older half is dropped and the newer half is read anew from position 0. A model that has no cache
 reads the last tokens, as many as its context takes, for each new one.
-A sequence ends at EOS, or after `max_tokens` drawn tokens. PAD and BOS are never drawn.
+A sequence ends at EOS, or after `max_tokens` drawn tokens. PAD and BOS are never drawn. Where tokens are rows of
+numbers, a model draws them by itself (`draw`), and rows of zeros are what ids call BOS and EOS.
 """
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ import torch
 from transformers import DynamicCache
 
 from pianogen.errors import RejectedFileError, ShardError
-from pianogen.generation.decoding import DecodingConfig, next_tokens
+from pianogen.generation.decoding import DecodingConfig, Draws
 from pianogen.midi.columns import NoteColumns, from_table
 from pianogen.midi.render import DEFAULT_TEMPO_QPM, duration_sec, midi_bytes
 from pianogen.models import load_model
 from pianogen.models.devices import fixed_threads, pick_device
 from pianogen.reading import parse_file
+from pianogen.shards.rows import framed
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID, Tokenizer, make_tokenizer
 from pianogen.training.experiment import GenerationConfig
 from pianogen.training.runs import require_run, write_whole
@@ -36,7 +38,7 @@ class Prompt:
 
     notes: NoteColumns | None = None
     tempo_qpm: float = DEFAULT_TEMPO_QPM
-    """The performance's first tempo, at which the sample is rendered."""
+    """The performance's first tempo, at which the sample is rendered where tokens tell no seconds."""
     end_sec: float = 0.0
     """Where the prompt ends when it is rendered at `tempo_qpm`."""
     performance_id: str | None = None
@@ -78,7 +80,7 @@ def continue_tokens(
 
     Args:
         model: on any device, in evaluation mode.
-        prompts: token ids with BOS first, at least one token each.
+        prompts: tokens with BOS first, at least one each: int64 ids, or float32 rows.
         max_tokens: most tokens drawn for each.
         decoding: how they are drawn.
         seeds: one for each prompt; with its prompt it decides the sample, up to rounding of the batch.
@@ -86,16 +88,18 @@ def continue_tokens(
         before_token: called before each token; what it raises ends the drawing.
 
     Returns:
-        Token ids of each, int64, prompt included; EOS last where the model ended the piece.
+        Tokens of each, prompt included; EOS last where the model ended the piece.
     """
     if not prompts:
         return []
     device = next(model.parameters()).device
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     given = [len(prompt) for prompt in prompts]
-    tokens = torch.full((len(prompts), max(given) + max_tokens), PAD_ID, dtype=torch.int64)
+    width = prompts[0].shape[1:]
+    kind = torch.float32 if width else torch.int64
+    tokens = torch.full((len(prompts), max(given) + max_tokens, *width), PAD_ID, dtype=kind)
     for row, prompt in enumerate(prompts):
-        tokens[row, : len(prompt)] = torch.from_numpy(prompt.astype(np.int64))
+        tokens[row, : len(prompt)] = torch.from_numpy(prompt).to(kind)
     ends = [length + max_tokens for length in given]
     position = min(given)
     history = (
@@ -106,13 +110,19 @@ def continue_tokens(
         logits = history.next_logits(tokens[:, :position].to(device)).float().cpu()
         rows = [row for row in range(len(prompts)) if given[row] <= position < ends[row]]
         if rows:
-            drawn = next_tokens(logits[rows], decoding, [generators[row] for row in rows], never=(PAD_ID, BOS_ID))
-            for row, token in zip(rows, drawn.tolist(), strict=True):
-                tokens[row, position] = token
-                if token == EOS_ID:
+            drawn = _next_tokens(model, logits[rows], Draws(decoding, [generators[row] for row in rows]))
+            tokens[rows, position] = drawn
+            for row, token in zip(rows, drawn, strict=True):
+                if token == EOS_ID if drawn.ndim == 1 else not token.any():
                     ends[row] = position + 1
         position += 1
     return [tokens[row, : ends[row]].numpy() for row in range(len(prompts))]
+
+
+def _next_tokens(model: torch.nn.Module, logits: torch.Tensor, draws: Draws) -> torch.Tensor:
+    """What follows, by what the model says (B, V); (B,), or (B, width)."""
+    draw = getattr(model, "draw", None)
+    return draws.pick(logits, never=(PAD_ID, BOS_ID)) if draw is None else draw(logits, draws)
 
 
 class _ReadAnew:
@@ -262,22 +272,26 @@ def continue_prompts(
             seeds=seeds,
             **options,
         )
-    return [_render(tokenizer.decode(ids), prompt) for ids, prompt in zip(sequences, prompts, strict=True)]
+    return [_render(tokenizer, tokens, prompt) for tokens, prompt in zip(sequences, prompts, strict=True)]
 
 
-def _render(notes: NoteColumns, prompt: Prompt) -> Sample:
-    return Sample(
-        notes=notes,
-        tempo_qpm=prompt.tempo_qpm,
-        prompt_sec=prompt.end_sec,
-        midi=midi_bytes(notes, prompt.tempo_qpm),
-    )
+def _render(tokenizer: Tokenizer, tokens: np.ndarray, prompt: Prompt) -> Sample:
+    notes = tokenizer.decode(tokens)
+    # What tells seconds is decoded at the tempo that goes without saying.
+    tempo_qpm = DEFAULT_TEMPO_QPM if tokenizer.clock == "seconds" else prompt.tempo_qpm
+    return Sample(notes=notes, tempo_qpm=tempo_qpm, prompt_sec=prompt.end_sec, midi=midi_bytes(notes, tempo_qpm))
 
 
 def prompt_tokens(tokenizer: Tokenizer, prompt: Prompt) -> np.ndarray:
-    """BOS and the ids of the prompt's notes, int64; BOS alone where the tokenizer knows none of them."""
-    ids = tokenizer.encode(prompt.notes) if prompt.notes is not None else np.empty(0, np.uint16)
-    return np.concatenate(([BOS_ID], ids)).astype(np.int64)
+    """BOS and the tokens of the prompt's notes, int64 or rows; BOS alone where the tokenizer knows none of them."""
+    tokens = np.empty((0, tokenizer.width) if tokenizer.width > 1 else 0, tokenizer.dtype)
+    if prompt.notes is not None:
+        notes = prompt.notes
+        if tokenizer.clock == "seconds":
+            notes = replace(notes, tempos=np.array([[0, round(60e6 / prompt.tempo_qpm)]], np.int32))
+        tokens = tokenizer.encode(notes)
+    tokens = framed(tokenizer, tokens)[:-1]  # but EOS
+    return tokens if tokenizer.width > 1 else tokens.astype(np.int64)
 
 
 def _saved_tokenizer(folder: Path) -> Tokenizer:

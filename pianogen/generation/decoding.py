@@ -23,6 +23,31 @@ class DecodingConfig:
     """1: all."""
 
 
+class Draws:
+    """One choice after the other for several sequences; see `pianogen.models.scoring.Choice`.
+
+    Args:
+        config: how to draw.
+        generators: one for each sequence, so that a sample does not depend on its neighbours in the batch.
+    """
+
+    def __init__(self, config: DecodingConfig, generators: Sequence[torch.Generator]) -> None:
+        self.config = config
+        self.generators = generators
+        self.temperature = config.temperature
+
+    def pick(self, logits: torch.Tensor, *, cut: bool = True, never: Sequence[int] = ()) -> torch.Tensor:
+        """A class of each row of logits (B, V), on the CPU; but for `cut`, top-k and top-p change nothing."""
+        config = self.config if cut else DecodingConfig(temperature=self.temperature)
+        return next_tokens(logits.float().cpu(), config, self.generators, never)
+
+    def uniform(self) -> torch.Tensor:
+        """A number above 0 and below 1 for each sequence, (B,)."""
+        least = torch.finfo(torch.float32).eps
+        drawn = torch.cat([torch.rand(1, generator=generator) for generator in self.generators])
+        return drawn.clamp(least, 1 - least)
+
+
 def forbid(logits: torch.Tensor, token_ids: Sequence[int]) -> torch.Tensor:
     """Logits (B, V) under which these tokens are never drawn."""
     logits = logits.clone()

@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from pianogen.generation.continuation import Prompt, cut_prompt, draw_samples, prompt_tokens
-from pianogen.lake import Lake, Manifest, Stage
+from pianogen.lake import Lake, Manifest, Stage, code_version
+from pianogen.models import model_code
 from pianogen.shards import ShardSet
 from pianogen.tables import SCHEMAS
 from pianogen.training.experiment import ExperimentConfig, GenerationConfig
@@ -21,7 +22,6 @@ STAGE = Stage(
         "pianogen.generation.continuation",
         "pianogen.generation.decoding",
         "pianogen.midi.render",
-        "pianogen.models.gpt2",
     ),
     packages=("torch", "transformers", "symusic", "miditok"),
     tables=("samples",),
@@ -43,7 +43,8 @@ def generate_samples(lake: Lake, runs: Path, experiment: ExperimentConfig) -> Ma
     model_folder = folder / run["checkpoint"]
     weights = hashlib.sha256((model_folder / "model.safetensors").read_bytes()).hexdigest()
     key = STAGE.key(
-        inputs=[run["run_id"], shards.version, weights], settings=[experiment.name, asdict(experiment.generation)]
+        inputs=[run["run_id"], shards.version, weights, code_version(model_code(run["model"]))],
+        settings=[experiment.name, asdict(experiment.generation)],
     )
     if not lake.has_block(STAGE.name, key):
         lake.write_block(STAGE.name, key, {"samples": _sample_table(lake, shards, run, model_folder, experiment)})

@@ -3,8 +3,10 @@
 Importing this package costs nothing: torch is imported with the architecture that is asked for.
 
 `model(input_ids, labels)` takes ids (B, T) and what follows them, and gives `logits` (B, T, V) of the next token at
-each position and `nats` (B, T), which is -ln p of each label. A module of this package offers
-`make(config, vocab_size)` and `load(folder)`: of a `TokenModel` its class and the class's `from_folder`.
+each position and `nats` (B, T), which is -ln p of each label. Ids may be rows of numbers, (B, T, width). A model that
+draws by itself has `draw(logits, choice)`, which makes the next tokens of what it said of one position, (B, V); see
+`scoring.Choice`. A module of this package offers `make(config, vocab_size)` and `load(folder)`: of a `TokenModel` its
+class and the class's `from_folder`.
 """
 
 import importlib
@@ -17,7 +19,18 @@ from pianogen.models.configs import CONFIGS, ModelConfig, config_class
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["CONFIGS", "ModelConfig", "config_class", "count_parameters", "load_model", "make_model", "model_code"]
+    from pianogen.tokenizers.base import Tokenizer
+
+__all__ = [
+    "CONFIGS",
+    "ModelConfig",
+    "config_class",
+    "count_parameters",
+    "load_model",
+    "make_model",
+    "model_code",
+    "require_fit",
+]
 
 
 def make_model(config: ModelConfig, vocab_size: int) -> "nn.Module":
@@ -32,6 +45,25 @@ def count_parameters(config: ModelConfig, vocab_size: int) -> int:
     with torch.device("meta"):
         model = make_model(config, vocab_size)
     return sum(weights.numel() for weights in model.parameters())
+
+
+def require_fit(config: ModelConfig, tokenizer: "Tokenizer") -> None:
+    """Refuse tokens that an architecture does not read.
+
+    Raises:
+        TrainingError: it reads ids and they are rows of numbers, or the other way round.
+    """
+    is_row = tokenizer.width > 1
+    found = (
+        f"a token of {tokenizer.name} as it is set is {f'a row of {tokenizer.width} numbers' if is_row else 'an id'}"
+    )
+    if config.reads_notes and not (tokenizer.width == 4 and tokenizer.dtype == "float32"):
+        raise TrainingError(
+            f"model {config.name} reads rows of time shift, velocity, pitch and duration; {found}: "
+            "take the tokenizer continuous"
+        )
+    if is_row and not config.reads_notes:
+        raise TrainingError(f"model {config.name} reads ids; {found}: take another tokenizer")
 
 
 def load_model(folder: Path, name: str, vocab_size: int) -> "nn.Module":
@@ -56,8 +88,12 @@ def load_model(folder: Path, name: str, vocab_size: int) -> "nn.Module":
 def model_code(name: str) -> tuple[str, ...]:
     """Modules that decide what an architecture computes."""
     config_class(name)
-    shared = () if name == "gpt2" else ("pianogen.models.windows", "pianogen.models.encoder")
+    shared = _SHARED.get(name, ("pianogen.models.windows", "pianogen.models.encoder"))
     return ("pianogen.models.configs", "pianogen.models.scoring", f"pianogen.models.{name}", *shared)
+
+
+_SHARED = {"gpt2": (), "continuous": ("pianogen.models.densities", "pianogen.models.gpt2")}
+"""Modules that an architecture stands on, where they are not those of most."""
 
 
 def _module(name: str):

@@ -1,6 +1,7 @@
 """Architectures and their sizes, as experiment files name them; importing this costs nothing."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from pianogen.errors import SettingsError
 
@@ -13,6 +14,9 @@ class ModelConfig:
     context_length: int = 256
     """Tokens that the model sees at once."""
     dropout: float = 0.1
+
+    reads_notes: ClassVar[bool] = False
+    """Whether it reads rows of time shift, velocity, pitch and duration in place of ids."""
 
     def __post_init__(self) -> None:
         """Refuse what no model can be."""
@@ -127,6 +131,42 @@ class EncoderAttentionConfig(TransformerConfig):
         require_window(self.window, self.context_length)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ContinuousConfig(TransformerConfig):
+    """See `pianogen.models.continuous`."""
+
+    name: str = "continuous"
+    loss: str = "mixture"
+    """`mixture`, or `study`: the weighted sum of a cross-entropy and three squared errors."""
+    bin_ms: int = 10
+    """Milliseconds of a bin: times are whole numbers of bins where they are counted and drawn."""
+    num_components: int = 16
+    """Logistics in the mixture of a time."""
+    time_shift_weight: float = 1.0
+    """Of the squared error in seconds, where that of the pitch's cross-entropy is 1; for `study`, as the next two."""
+    velocity_weight: float = 1.0
+    """Of velocity from 0 to 1."""
+    duration_weight: float = 1.0
+    """As of the time shift."""
+
+    reads_notes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        super().__post_init__()
+        self.require_positive("bin_ms", "num_components")
+        if self.loss not in ("mixture", "study"):
+            raise SettingsError(f"model.loss must be mixture or study, found {self.loss!r}")
+        # A normal narrower than a bin has not the weight that the squared error gives it.
+        most = {"time_shift": 5e5 / self.bin_ms**2, "velocity": 127**2 / 2, "duration": 5e5 / self.bin_ms**2}
+        for name, weight in most.items():
+            found = getattr(self, f"{name}_weight")
+            if not 0 < found <= weight:
+                raise SettingsError(
+                    f"model.{name}_weight must be above 0 and at most {weight:g}, which is one bin wide, found {found}"
+                )
+
+
 def require_window(window: int, context_length: int) -> None:
     """Refuse a window that is none or longer than the context."""
     if not 0 <= window <= context_length:
@@ -142,6 +182,7 @@ CONFIGS: dict[str, type[ModelConfig]] = {
         GruConfig,
         GruAttentionConfig,
         EncoderAttentionConfig,
+        ContinuousConfig,
     )
 }
 """By the name of the architecture, which is that of its module."""

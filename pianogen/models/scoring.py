@@ -6,7 +6,7 @@ B rows, T positions, V tokens.
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +24,24 @@ class Scores(NamedTuple):
     """What a model says of the tokens that follow."""
 
     logits: torch.Tensor
-    """Of the next token at each position, (B, T, V)."""
+    """Of the next token at each position, (B, T, V); of a model with `draw` what it draws from."""
     nats: torch.Tensor | None = None
     """-ln p(label) of each position, (B, T), fp32, 0 where it is ignored; None where no labels were given."""
+
+
+class Choice(Protocol):
+    """How one token of each of B sequences is drawn, each by its own seed."""
+
+    temperature: float
+    """0: the most likely."""
+
+    def pick(self, logits: torch.Tensor, *, cut: bool = True) -> torch.Tensor:
+        """A class of each row of logits (B, V), at this temperature; (B,). `cut`: by top-k and top-p, too."""
+        ...
+
+    def uniform(self) -> torch.Tensor:
+        """A number above 0 and below 1 for each sequence, (B,)."""
+        ...
 
 
 def scored(logits: torch.Tensor, labels: torch.Tensor | None) -> Scores:

@@ -20,7 +20,7 @@ from pianogen.shards.sequences import Sequences
 from pianogen.tokenizers.base import PAD_ID, TokenBlock, Tokenizer, can_transpose
 
 IGNORED = -100
-"""Label of a position that is not counted in the loss."""
+"""Label of a position that is not counted in the loss; of rows each number, and none of a note is negative."""
 PADDING = 0
 """Sequence of a position that holds nothing."""
 
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     input_ids: np.ndarray
     """What is read: int64, or the scheme's vectors."""
     labels: np.ndarray
-    """What follows each: IGNORED where there is no id."""
+    """What follows each: IGNORED, in every number of a row, where nothing does."""
     sequence: np.ndarray
     """1, 2, … for the sequences of a row, PADDING after them; int32. No position may see one of another sequence."""
     positions: np.ndarray
@@ -62,7 +62,7 @@ def batch_of(source: Source, numbers: Sequence[int] | np.ndarray) -> Batch:
     width = next((span.shape[1:] for row in rows for span in row), ())
     kind = np.float32 if width else np.int64
     input_ids = np.full((*shape, *width), PAD_ID, kind)
-    labels = np.full((*shape, *width), 0 if width else IGNORED, kind)
+    labels = np.full((*shape, *width), IGNORED, kind)
     sequence, positions = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
     for r, row in enumerate(rows):
         at = 0

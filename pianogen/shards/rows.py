@@ -1,4 +1,6 @@
-"""Sequences of one shard: the copies of each performance as tokens, ids between BOS and EOS.
+"""Sequences of one shard: the copies of each performance as tokens, between BOS and EOS.
+
+Where tokens are rows of numbers, a row of zeros stands for either.
 
 Each variation but its semitones is encoded once, and transposed by adding to ids where the scheme allows it. A copy
 whose tokens are those of an earlier one, because the scheme does not carry what was varied, is left out and counted.
@@ -133,7 +135,7 @@ def require_told(coder: Tokenizer, augment: AugmentConfig) -> None:
 def copy_tokens(
     coder: Tokenizer, tokens: np.ndarray, variation: Variation, draw: Callable[[], np.random.Generator]
 ) -> np.ndarray:
-    """Tokens of a copy of what a sequence says, ids between BOS and EOS.
+    """Tokens of a copy of what a sequence says, between what sequences begin and end with.
 
     Args:
         coder: made the sequence.
@@ -143,8 +145,14 @@ def copy_tokens(
     """
     notes = varied(coder.decode(tokens), variation._replace(semitones=0), draw)
     moved = _moved(coder, music_block([notes]), np.array([variation.semitones], np.int8))
-    copy = coder.encode_block(moved).values
-    return copy if coder.width > 1 else np.concatenate(([BOS_ID], copy, [EOS_ID])).astype(coder.dtype)
+    return framed(coder, coder.encode_block(moved).values)
+
+
+def framed(coder: Tokenizer, tokens: np.ndarray) -> np.ndarray:
+    """Tokens between what sequences begin and end with: ids between BOS and EOS, rows between rows of zeros."""
+    if coder.width > 1:
+        return np.pad(tokens, ((1, 1), (0, 0)))
+    return np.concatenate(([BOS_ID], tokens, [EOS_ID])).astype(coder.dtype)
 
 
 def _is_varied(augment: AugmentConfig) -> bool:
@@ -250,14 +258,13 @@ def _edges_of_copies(edges: np.ndarray, performance: np.ndarray, num_more: int) 
 def _copied(
     coder: Tokenizer, tokens: TokenBlock, which: np.ndarray, semitones: np.ndarray, num_special: int = 2
 ) -> TokenBlock:
-    """Sequence k: the tokens of which[k], moved by so many semitones, ids between BOS and EOS if asked for."""
+    """Sequence k: the tokens of which[k], moved by so many semitones, framed if asked for."""
+    edges = _edges_of_copies(tokens.edges, which, num_special)
     if coder.width > 1:
-        edges = _edges_of_copies(tokens.edges, which, 0)
         rows = _room(edges[-1] * coder.width, tokens.values.dtype).reshape(-1, coder.width)
         column = getattr(coder, "pitch_column", None) or 0  # with none, nothing is to be moved
-        _shift_rows(tokens.values, tokens.edges, which, semitones, column, edges, rows)
+        _shift_rows(tokens.values, tokens.edges, which, semitones, column, edges, rows, num_special // 2)
         return TokenBlock(rows, edges)
-    edges = _edges_of_copies(tokens.edges, which, num_special)
     ids = _room(edges[-1], tokens.values.dtype)
     if can_shift(coder) or not semitones.any():
         pitched = np.flatnonzero(coder.pitch_of_id >= 0) if isinstance(coder, ShiftedTokenizer) else np.zeros(1, int)
@@ -358,13 +365,16 @@ def _shift_rows(
     pitch_column: int,
     new_edges: np.ndarray,
     out: np.ndarray,
+    margin: int,
 ) -> None:
-    """Sequence k: rows of its performance, their pitches moved."""
+    """Sequence k: rows of its performance, their pitches moved, between rows of zeros if margin is 1."""
     for k in range(len(performance)):
-        i = performance[k]
-        source, target = values[edges[i] : edges[i + 1]], out[new_edges[k] : new_edges[k + 1]]
+        i, at = performance[k], new_edges[k]
+        source, target = values[edges[i] : edges[i + 1]], out[at + margin : new_edges[k + 1] - margin]
         up = values.dtype.type(semitones[k])
         for n in range(len(source)):
             for c in range(values.shape[1]):
                 target[n, c] = source[n, c]
             target[n, pitch_column] += up
+        if margin:
+            out[at], out[new_edges[k + 1] - 1] = 0, 0

@@ -99,6 +99,7 @@ class ExampleDataset(torch.utils.data.Dataset):
 
     An example is a dict of int64 tensors of shape (context_length,): `input_ids`, and the token that follows each, as
     `labels` (`examples.IGNORED` past the end). Of a scheme without ids they are float32, with one dimension more.
+    `shift_labels` has one number for each target.
 
     Args:
         source: the examples.
@@ -116,8 +117,9 @@ class ExampleDataset(torch.utils.data.Dataset):
         """The k-th example."""
         batch = batch_of(self.source, [k])
         targets = torch.from_numpy(batch.labels[0])
-        # `shift_labels` tells HF's Trainer that labels are aligned with inputs; it counts these.
-        return {"input_ids": torch.from_numpy(batch.input_ids[0]), "labels": targets, "shift_labels": targets}
+        # `shift_labels` tells the HF Trainer that labels are aligned with inputs; it counts these.
+        counted = targets if targets.ndim == 1 else targets[:, 0]
+        return {"input_ids": torch.from_numpy(batch.input_ids[0]), "labels": targets, "shift_labels": counted}
 
 
 class TorchLoader:

@@ -17,7 +17,7 @@ from typing import Any
 from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from pianogen.errors import TrainingError
-from pianogen.models import make_model
+from pianogen.models import make_model, require_fit
 from pianogen.models.devices import Device, fixed_threads, pick_device
 from pianogen.shards import ShardSet
 from pianogen.shards.examples import ExampleConfig, Examples, Mixture, Source
@@ -134,11 +134,7 @@ def _make_trainer(
     room: Room | None = None,
 ) -> "Loop":
     settings, ranks = config.training, recorder.ranks
-    if shards.tokenizer.width > 1:
-        raise TrainingError(
-            f"model {config.model.name} reads ids; a token of {shards.tokenizer.name} as it is set is a row of "
-            f"{shards.tokenizer.width} numbers: take another tokenizer"
-        )
+    require_fit(config.model, shards.tokenizer)
     set_seed(settings.seed)
     model = make_model(config.model, len(shards.tokenizer.vocab))
     if beginning and not recorder.progress.step:

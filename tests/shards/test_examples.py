@@ -24,7 +24,7 @@ from pianogen.shards.examples import (
     attention_mask,
     batch_of,
 )
-from pianogen.shards.rows import augmented_rows, require_told
+from pianogen.shards.rows import augmented_rows, framed, require_told
 from pianogen.shards.views import chunks
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, Tokenizer, make_tokenizer
 
@@ -191,12 +191,32 @@ def test_other_copies_are_made_of_what_the_sequence_says(scheme):
     coder = make_tokenizer(scheme)
     music = improvise(3, 60)
     ids = coder.encode(music)
-    whole = ids if coder.width > 1 else np.concatenate(([BOS_ID], ids, [EOS_ID])).astype(coder.dtype)
+    whole = framed(coder, ids)
     augment = AugmentConfig(semitones=(0,), velocity_scales=(1.0, 0.5), while_loading=True)
     examples = Examples(sequences_of([whole]), ExampleConfig(view="sequences", augment=augment), coder)
     softer = coder.encode(replace(music, velocity=np.rint(coder.decode(ids).velocity * 0.5).astype(np.uint8)))
     found = {coder.decode(examples.row(k)[0]).velocity.tobytes() for k in range(12)}
     assert found == {coder.decode(ids).velocity.tobytes(), coder.decode(softer).velocity.tobytes()}
+
+
+def test_rows_of_numbers_begin_and_end_with_zeros_and_what_follows_the_end_is_not_counted():
+    coder = make_tokenizer({"name": "continuous"})
+    rows = coder.encode(improvise(3, 6))
+    augment = AugmentConfig(semitones=(0, 1), while_loading=True)
+    config = ExampleConfig(context_length=len(rows) + 3, augment=augment)
+    examples = Examples(sequences_of([framed(coder, rows)]), config, coder)
+    found = set()
+    for k in range(8):
+        batch = batch_of(examples, [k])
+        moved = batch.labels[0, : len(rows)] - rows
+        assert (moved[:, [0, 1, 3]] == 0).all()
+        (semitones,) = set(moved[:, 2].tolist())
+        found.add(semitones)
+        assert (batch.labels[0, len(rows)] == 0).all()
+        assert (batch.labels[0, len(rows) + 1 :] == IGNORED).all()
+        assert (batch.input_ids[0, 0] == 0).all()
+        assert (batch.input_ids[0, 1 : len(rows) + 1] == batch.labels[0, : len(rows)]).all()
+    assert found == {0, 1}
 
 
 def test_chunks_of_a_stretched_copy_are_its_own_and_come_again_with_their_number():

@@ -61,7 +61,7 @@ def test_sequences_are_those_of_the_changed_notes(settings, augment):
     for i, v in zip(copies.performance.tolist(), copies.variation.tolist(), strict=True):
         variation = augment.variations[v]
         ids = coder.encode(copy_of(coder, i, variation, augment))
-        expected = ids if coder.width > 1 else np.concatenate(([BOS_ID], ids, [EOS_ID]))
+        expected = np.pad(ids, ((1, 1), (0, 0))) if coder.width > 1 else np.concatenate(([BOS_ID], ids, [EOS_ID]))
         key = i, variation.semitones, expected.tobytes()
         num_identical += key in wanted
         wanted.setdefault(key, (variation, expected))

@@ -1,20 +1,26 @@
 """Every architecture goes the whole way: trained, stopped, resumed, scored, and continued."""
 
 import dataclasses
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
 from builders import settings_in, write_tiny_experiment
+from symusic import Score
 
+from pianogen.augment import AugmentConfig
+from pianogen.evaluation.evaluations import evaluate_run
 from pianogen.evaluation.likelihood import choose_within, measure
 from pianogen.generation.continuation import continue_tokens
 from pianogen.generation.decoding import DecodingConfig
+from pianogen.generation.samples import generate_samples
 from pianogen.lake import Lake
 from pianogen.models import load_model
 from pianogen.models.configs import CONFIGS
-from pianogen.shards import ShardSet
+from pianogen.shards import ShardSet, build_shards
 from pianogen.tokenizers.base import BOS_ID
 from pianogen.train import StopSignal, train_experiment
 from pianogen.training.experiment import load_experiment
@@ -26,6 +32,8 @@ SIZES = {
     "gru": {"n_embd": 8, "n_hidden": 16, "window": 8},
     "gru_attention": {"n_embd": 8, "n_hidden": 16, "window": 0},
     "encoder_attention": {"n_layer": 1, "n_head": 2, "n_embd": 16, "d_inner": 32, "window": 8},
+    "continuous": {"n_layer": 1, "n_head": 2, "n_embd": 16, "num_components": 4},
+    "continuous study": {"n_layer": 1, "n_head": 2, "n_embd": 16, "loss": "study"},
 }
 
 
@@ -46,15 +54,30 @@ class StopAfter(StopSignal):
         pass
 
 
+@pytest.fixture(scope="module")
+def lake_of_rows(shared_lake, tmp_path_factory) -> Path:
+    """Root of a lake in which the shards of `tiny` hold rows in place of ids."""
+    folder = tmp_path_factory.mktemp("rows")
+    lake = Lake(shutil.copytree(shared_lake, folder / "lake"))
+    augment = AugmentConfig(semitones=(-1, 0, 1))
+    build_shards(lake, settings_in(folder), name="tiny", tokenizer={"name": "continuous"}, augment=augment)
+    return lake.root
+
+
 def test_every_architecture_is_tested():
-    assert set(SIZES) | {"gpt2"} == set(CONFIGS)
+    assert {variant.split()[0] for variant in SIZES} | {"gpt2"} == set(CONFIGS)
 
 
-@pytest.mark.parametrize("name", SIZES)
-def test_trained_stopped_and_resumed_it_has_the_weights_of_an_undisturbed_one(name, shared_lake, tmp_path):
+@pytest.mark.parametrize("variant", SIZES)
+def test_trained_stopped_and_resumed_it_has_the_weights_of_an_undisturbed_one(
+    variant, shared_lake, lake_of_rows, tmp_path
+):
+    name = variant.split()[0]
+    if reads_notes := CONFIGS[name].reads_notes:
+        shared_lake = lake_of_rows
     path = write_tiny_experiment(tmp_path, steps=12, validate_every=10, checkpoint_every=5)
     sections = yaml.safe_load(path.read_text())
-    sections["model"] = {"name": name, "context_length": 32, "dropout": 0.1, **SIZES[name]}
+    sections["model"] = {"name": name, "context_length": 32, "dropout": 0.1, **SIZES[variant]}
     path.write_text(yaml.safe_dump(sections))
     config = load_experiment(path)
     weights = []
@@ -70,7 +93,7 @@ def test_trained_stopped_and_resumed_it_has_the_weights_of_an_undisturbed_one(na
         weights.append((folder / "best" / "model.safetensors").read_bytes())
         run = read_run(folder)
     assert weights[0] == weights[1]
-    assert (run["model"], run["n_embd"]) == (name, SIZES[name]["n_embd"])
+    assert (run["model"], run["n_embd"]) == (name, SIZES[variant]["n_embd"])
 
     shards = ShardSet(Lake(shared_lake), "tiny")
     model = load_model(folder / "best", name, len(shards.tokenizer.vocab))
@@ -78,6 +101,11 @@ def test_trained_stopped_and_resumed_it_has_the_weights_of_an_undisturbed_one(na
     found = measure(model, validation, choose_within(validation, 10**9), 32)
     assert found.nll == pytest.approx(run["validation_nll"], rel=1e-5)
 
+    if reads_notes:
+        # A row is one target, not four.
+        assert 6 * 4 * 32 < run["num_train_tokens"] <= 12 * 4 * 32
+        evaluated_and_played(config, settings)
+        return
     prompt = np.concatenate(([BOS_ID], validation[0][1:20]))
     (drawn,) = continue_tokens(
         model, [prompt], max_tokens=30, decoding=DecodingConfig(temperature=0), seeds=[1], context_length=32
@@ -86,3 +114,20 @@ def test_trained_stopped_and_resumed_it_has_the_weights_of_an_undisturbed_one(na
     with torch.inference_mode():
         logits = model(input_ids=torch.from_numpy(drawn[None, :-1][:, -32:])).logits[0, -1]
         assert drawn[-1] == 2 + int(logits[2:].argmax())
+
+
+def evaluated_and_played(config, settings):
+    """Rows of `evaluations` and `samples`, by the stages that make them of ids."""
+    lake = Lake(settings.lake)
+    evaluate_run(lake, settings.runs, config)
+    rows = [row for row in lake.read("evaluations").to_pylist() if row["experiment"] == "tiny"]
+    assert [row["num_tokens"] for row in rows] == [row["num_notes"] + 1 for row in rows]
+    assert all(row["nats"] > 0 for row in rows)
+    generate_samples(lake, settings.runs, config)
+    samples = lake.read("samples").to_pylist()
+    assert [row["sample"] for row in samples] == ["prompted_01", "prompted_02", "unprompted_01"]
+    for row in samples[:2]:
+        # Three seconds of the prompt at 100 quarters a minute, eighths: it is heard as fast as it is written.
+        onsets = sorted(note.start for note in Score.from_midi(row["midi"]).to("second").tracks[0].notes)
+        np.testing.assert_allclose(onsets[:10], 0.3 * np.arange(10), atol=0.002)
+        assert row["prompt_sec"] == 3.0

@@ -36,6 +36,13 @@ def test_a_short_sequence_is_padded_and_its_padding_not_counted():
     assert dataset[0]["labels"].tolist() == [101, 102, IGNORED, IGNORED]
 
 
+def test_a_row_of_numbers_is_one_target():
+    rows = np.array([[0] * 4, [5, 0.5, 60, 100], [0] * 4], np.float32)
+    dataset = ExampleDataset(Examples(sequences_of([rows]), ExampleConfig(context_length=3)), num_examples=1)
+    assert dataset[0]["labels"].tolist() == [rows[1].tolist(), rows[2].tolist(), [IGNORED] * 4]
+    assert dataset[0]["shift_labels"].tolist() == [5, 0, IGNORED]
+
+
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("view", ["chunks", "packed"])
 def test_torch_gets_the_same_batches_whatever_the_number_of_its_workers(view, num_workers):
