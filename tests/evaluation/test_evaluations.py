@@ -5,6 +5,7 @@ import pytest
 from builders import train_tiny
 
 from pianogen.errors import TrainingError
+from pianogen.evaluation import evaluations
 from pianogen.evaluation.evaluations import evaluate_run
 from pianogen.evaluation.likelihood import score
 from pianogen.lake import Lake
@@ -63,3 +64,15 @@ def test_a_run_that_is_not_finished_is_refused(trained, tmp_path):
     settings, config = trained
     with pytest.raises(TrainingError, match="no finished training of this experiment on its current shards"):
         evaluate_run(Lake(settings.lake), tmp_path, config)
+
+
+def test_other_code_of_the_architecture_is_another_evaluation(trained, monkeypatch):
+    settings, config = trained
+    lake = Lake(settings.lake)
+    before = evaluate_run(lake, settings.runs, config).blocks
+    # As if a module of the model's had changed.
+    monkeypatch.setattr(evaluations, "model_code", lambda name: (f"pianogen.models.{name}", "pianogen.models.windows"))
+    after = evaluate_run(lake, settings.runs, config).blocks
+    assert after != before
+    monkeypatch.undo()
+    assert evaluate_run(lake, settings.runs, config).blocks == before

@@ -6,6 +6,7 @@ import pytest
 from symusic import Score
 
 from pianogen.errors import TrainingError
+from pianogen.generation import samples
 from pianogen.generation.samples import generate_samples
 from pianogen.lake import Lake
 from pianogen.shards import ShardSet
@@ -64,3 +65,11 @@ def test_a_run_that_is_not_finished_is_refused(trained, tmp_path):
     settings, config = trained
     with pytest.raises(TrainingError, match="no finished training"):
         generate_samples(Lake(settings.lake), tmp_path, config)
+
+
+def test_other_code_of_the_architecture_makes_other_samples(trained, monkeypatch):
+    settings, config = trained
+    lake = Lake(settings.lake)
+    before = generate_samples(lake, settings.runs, config).blocks
+    monkeypatch.setattr(samples, "model_code", lambda name: (f"pianogen.models.{name}", "pianogen.models.windows"))
+    assert generate_samples(lake, settings.runs, config).blocks != before
