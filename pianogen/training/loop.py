@@ -67,7 +67,7 @@ class Loop(Trainer):
 
     def get_train_dataloader(self) -> torch.utils.data.DataLoader:
         """Updates one by one; for a GPU they are made by a process of its own, ahead, and copied while it computes."""
-        is_cpu = self.device.is_cpu
+        is_cpu = self.device.is_cpu  # What differs on GPUs is tested on the CPU: updates from a process of its own.
         return torch.utils.data.DataLoader(
             self.train_dataset,  # pyright: ignore[reportArgumentType]
             batch_size=None,
@@ -86,7 +86,7 @@ class Loop(Trainer):
             return model
         wrapped: Any = _SummedNats(model, self.device)
         if self.ranks.size > 1:
-            places = None if self.device.is_cpu else [self.device.torch_device]
+            places = None if self.device.is_cpu else [self.device.torch_device]  # GPUs only
             wrapped = torch.nn.parallel.DistributedDataParallel(wrapped, device_ids=places)
         return torch.compile(wrapped) if self.settings.compile else wrapped
 

@@ -67,8 +67,8 @@ def train(
         What run.json says, to the first rank; an empty one to others; None when a stop was asked for before the end.
 
     Raises:
-        TrainingError: the loss is not finite, the batch cannot be shared among the ranks, a checkpoint is another
-            run's, or there is no room for the next one.
+        TrainingError: the loss is not finite, the batch cannot be shared among the ranks, torch cannot compile, a
+            checkpoint is another run's, or there is no room for the next one.
     """
     settings = config.training
     ranks = ranks or Ranks()
@@ -89,10 +89,24 @@ def train(
             trainer = _make_trainer(config, shards, folder, device, recorder, lineage, beginning, room)
             if recorder.average and last:
                 recorder.average.load(last / checkpoints.AVERAGE_FILE)
-            trainer.train(resume_from_checkpoint=str(last) if last else None)
+            with _compiler_told() if settings.compile else contextlib.nullcontext():
+                trainer.train(resume_from_checkpoint=str(last) if last else None)
     if not _is_done(progress, settings):
         return None
     return _publish(config, shards, folder, device, progress, ranks.size, beginning, room) if ranks.is_first else {}
+
+
+@contextlib.contextmanager
+def _compiler_told() -> Iterator[None]:
+    from torch._dynamo.exc import TorchDynamoException  # seconds, which only compiling needs
+
+    try:
+        yield
+    except TorchDynamoException as error:
+        raise TrainingError(
+            f"training.compile: torch could not compile the model ({str(error).strip().splitlines()[0]}); on a CPU it "
+            "needs a C++ compiler such as g++; install one, or take compile: false"
+        ) from error
 
 
 def _is_done(progress: Progress, settings: TrainingConfig) -> bool:
@@ -163,7 +177,8 @@ def _make_trainer(
         max_grad_norm=settings.max_grad_norm,
         optim="adamw_torch_fused",
         use_cpu=device.is_cpu,
-        fp16=device.precision == "fp16",  # accelerate scales the loss; what runs in which precision is decided here
+        # GPUs only: accelerate scales the loss. What runs in fp16 is decided by `_SummedNats`.
+        fp16=device.precision == "fp16",
         dataloader_pin_memory=not device.is_cpu,
         remove_unused_columns=False,
         logging_strategy="no",  # logs, validation and checkpoints are the recorder's

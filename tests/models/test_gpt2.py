@@ -4,6 +4,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, GPT2LMHeadModel
 
 from pianogen.errors import SettingsError, ShardError, TrainingError
 from pianogen.models import config_class, load_model, make_model
@@ -39,6 +40,18 @@ def test_a_saved_model_comes_back_the_same_and_ready_to_score(model, tmp_path):
     assert not loaded.training
     ids = torch.arange(10)[None]
     torch.testing.assert_close(loaded(input_ids=ids).logits, model(input_ids=ids).logits, rtol=0, atol=0)
+
+
+@torch.inference_mode()
+def test_a_saved_model_is_gpt2_to_transformers_with_the_activation_that_gpt2_has(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    plain = AutoModelForCausalLM.from_pretrained(tmp_path, local_files_only=True)
+    assert type(plain) is GPT2LMHeadModel
+    ids = torch.arange(10)[None]
+    torch.testing.assert_close(plain(input_ids=ids).logits, model(input_ids=ids).logits, rtol=0, atol=0)
+    published = GPT2LMHeadModel.from_pretrained(tmp_path, local_files_only=True, activation_function="gelu_new")
+    assert type(published.transformer.h[0].mlp.act) is not type(plain.transformer.h[0].mlp.act)
+    torch.testing.assert_close(published(input_ids=ids).logits, model(input_ids=ids).logits, rtol=1e-5, atol=1e-6)
 
 
 def test_a_model_of_another_vocabulary_is_refused(model, tmp_path):

@@ -155,3 +155,23 @@ def test_in_bf16_training_learns_as_in_fp32_and_is_validated_in_fp32(shared_lake
     model = load_model(bf16.folder / "best", "gpt2", len(shards.tokenizer.vocab))
     found = measure(model, validation, choose_within(validation, 10**9), 32)
     assert found.nll == pytest.approx(read_run(bf16.folder)["validation_nll"], rel=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not any(shutil.which(name) for name in ("g++", "clang++")), reason="torch.compile needs a C++ compiler on a CPU"
+)
+@pytest.mark.filterwarnings("ignore")  # of torch's compiler, about itself
+def test_compiled_training_has_the_losses_of_the_other_and_weights_under_the_same_names(shared_lake, tmp_path):
+    runs = []
+    for compiled in (False, True):
+        run = Run(shared_lake, tmp_path / str(compiled), **{**ALL, "steps": 4, "log_every": 1}, compile=compiled)
+        # Compiled code draws in another way what dropout leaves out.
+        run.config = dataclasses.replace(run.config, model=dataclasses.replace(run.config.model, dropout=0.0))
+        run.folder = run_folder(Lake(shared_lake), run.settings.runs, run.config)
+        assert run.train() == 0
+        runs.append(run)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    assert runs[1].nll() == pytest.approx(runs[0].nll(), rel=1e-4)
+    kept = [load_file(run.folder / "best" / "model.safetensors") for run in runs]
+    assert kept[0].keys() == kept[1].keys()
