@@ -57,7 +57,7 @@ def trainers_of(project: Project) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
-        if "pianogen.train" in words and str(project.lake) in words:
+        if "pianogen.train" in words and f"--lake={project.lake}" in words:
             found.append(process)
     return found
 
