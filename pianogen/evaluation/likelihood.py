@@ -86,7 +86,9 @@ def score(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_lengt
         context_length: the most tokens that the model takes.
     """
     windows = [
-        (i, *window) for i, ids in enumerate(sequences) for window in scoring_windows(len(ids) - 1, context_length)
+        (i, *window)
+        for i, ids in enumerate(sequences)
+        for window in scoring_windows(len(ids) - 1, context_length, getattr(model, "stride", 1))
     ]
     # Longest first: windows of one batch differ little in length, so there is little padding.
     windows.sort(key=lambda window: (window[1] - window[2], window[0], window[1]))
@@ -105,8 +107,8 @@ def score(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_lengt
     return nats
 
 
-def scoring_windows(num_targets: int, context_length: int) -> list[tuple[int, int, int]]:
-    """Windows that score each of `num_targets` tokens once.
+def scoring_windows(num_targets: int, context_length: int, stride: int = 1) -> list[tuple[int, int, int]]:
+    """Windows that score each of `num_targets` tokens once; they start at multiples of `stride`.
 
     Returns:
         (start, end, skip): the model reads tokens [start, end), which predict tokens [start + 1, end + 1); the
@@ -116,11 +118,13 @@ def scoring_windows(num_targets: int, context_length: int) -> list[tuple[int, in
         return []
     end = min(num_targets, context_length)
     windows = [(0, end, 0)]
-    stride = max(1, context_length // 2)
     while end < num_targets:
         scored = end
-        end = min(num_targets, end + stride)
-        windows.append((end - context_length, end, scored - (end - context_length)))
+        start = (min(num_targets, end + context_length // 2) - context_length) // stride * stride
+        # Where a context is short of two strides, half of one cannot be kept.
+        start = max(start, windows[-1][0] + stride)
+        end = min(num_targets, start + context_length)
+        windows.append((start, end, scored - start))
     return windows
 
 

@@ -167,6 +167,31 @@ class ContinuousConfig(TransformerConfig):
                 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PianistConfig(TransformerConfig):
+    """See `pianogen.models.pianist`."""
+
+    name: str = "pianist"
+    d_voice: int = 256
+    """Width of the network that chooses the voices of a step."""
+    voice_dropout: float = 0.1
+    """Dropout inside that network."""
+    hide: float = 0.1
+    """Share of voices of earlier steps that training hides."""
+    hide_repeats: float = 0.1
+    """Share of repeats that it hides."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be."""
+        super().__post_init__()
+        self.require_positive("d_voice")
+        for name in ("voice_dropout", "hide", "hide_repeats"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingsError(f"model.{name} must be at least 0 and below 1, found {getattr(self, name)}")
+        if self.n_embd // self.n_head % 2:
+            raise SettingsError(f"model.n_embd / n_head must be even, found {self.n_embd} / {self.n_head}")
+
+
 def require_window(window: int, context_length: int) -> None:
     """Refuse a window that is none or longer than the context."""
     if not 0 <= window <= context_length:
@@ -183,6 +208,7 @@ CONFIGS: dict[str, type[ModelConfig]] = {
         GruAttentionConfig,
         EncoderAttentionConfig,
         ContinuousConfig,
+        PianistConfig,
     )
 }
 """By the name of the architecture, which is that of its module."""

@@ -99,6 +99,8 @@ class ExampleConfig:
     """One of `views.VIEWS`."""
     context_length: int | None = None
     """Positions of an example; whole sequences have none."""
+    stride: int = 1
+    """Chunks and crops begin at a multiple of it, for models whose positions are several tokens."""
     shuffle: bool = True
     """Every epoch in an order of its own; without it in that of the shards."""
     seed: int = 0
@@ -113,6 +115,10 @@ class ExampleConfig:
             raise ShardError(f"the view sequences has no context_length, found {self.context_length}; take chunks")
         if self.view != "sequences" and (self.context_length is None or self.context_length < 1):
             raise ShardError(f"the view {self.view} needs a context_length of 1 or more: {self.context_length}")
+        if not 1 <= self.stride <= (self.context_length or self.stride):
+            raise ShardError(f"stride must lie in 1-{self.context_length} (context_length), found {self.stride}")
+        if self.stride > 1 and self.view not in ("chunks", "crops"):
+            raise ShardError(f"the view {self.view} begins where it does, not at multiples of {self.stride}")
         if self.seed < 0:
             raise ShardError(f"seed must be 0 or more, found {self.seed}")
 
@@ -149,8 +155,8 @@ class Examples:
             self._spans = views.whole(lengths)
         elif config.view == "bars":
             self._spans = views.bar_chunks(sequences, self.coder, self._context)
-        elif config.view == "chunks":
-            self._spans = views.chunks(lengths, self._context)
+        elif config.view in ("chunks", "crops"):
+            self._spans = views.chunks(lengths, self._context, config.stride)
         else:
             self._spans = views.whole(lengths)
         self.num_per_epoch = self._packed.num_rows if self._packed else len(self._spans.sequence)
@@ -204,12 +210,18 @@ class Examples:
         i, start, end = (int(column[span]) for column in self._spans)
         if self.config.augment and not self._is_shifted(variation := self._variation(epoch, i)):
             return [self._span_of_copy(epoch, i, span, variation)]
+        if self.config.view == "crops":
+            start, end = self._crop(epoch, span, len(self.sequences[i]))
         return [self._span(epoch, i, start, end)]
 
     @property
     def _context(self) -> int:
         assert self.config.context_length is not None
         return self.config.context_length
+
+    def _crop(self, epoch: int, span: int, length: int) -> tuple[int, int]:
+        drawn = np.random.default_rng([self.config.seed, epoch, span, 2])
+        return views.crop(length, self._context, self.config.stride, drawn)
 
     def _draw_order(self, epoch: int) -> np.ndarray:
         if not self.config.shuffle:
@@ -267,10 +279,13 @@ class Examples:
         tokens = self._copy(epoch, i, variation)
         if self.config.view == "sequences":
             return tokens
+        if self.config.view == "crops":
+            start, end = self._crop(epoch, span, len(tokens))
+            return tokens[start:end]
         if self.config.view == "bars":
             starts, ends = views.bars_of(tokens, self.coder, self._context)
         else:
-            _, starts, ends = views.chunks(np.array([len(tokens)]), self._context)
+            _, starts, ends = views.chunks(np.array([len(tokens)]), self._context, self.config.stride)
         first, end = self._first_span[i : i + 2]
         drawn = np.random.default_rng([self.config.seed, epoch, i, 1]).integers(len(starts))
         at = int((span - first) * len(starts) + drawn) // int(end - first)

@@ -1,12 +1,13 @@
 """How sequences are cut into examples: whole, in chunks, in chunks of whole bars, or in packed rows.
 
 An example is a row of spans, each of one sequence: its tokens but the last are read, its tokens but the first are to be
-predicted. So no target follows from another sequence, and every target of a sequence is in a row of an epoch. Of less
-than two tokens none is to be predicted, and there is no span.
+predicted. So no target follows from another sequence, and every target of a sequence is in a row of an epoch, but for crops. Of
+less than two tokens none is to be predicted, and there is no span.
 
 - sequences: a row is a sequence.
 - chunks: a row is one of the fewest spans of context_length + 1 tokens that cover a sequence, spread evenly: all of
   them are full, neighbours overlap by what is too much. A sequence that is shorter is one span.
+- crops: as many spans as chunks, of the same length, but each anywhere in its sequence, and elsewhere in every epoch.
 - bars: a row begins where a bar does and holds as many whole bars as it can; a bar that is longer is cut.
 - packed: sequences follow one another without a gap, in the order of the epoch, and rows are cut from that; all but
   the last are full.
@@ -20,7 +21,7 @@ from pianogen.errors import ShardError
 from pianogen.shards.sequences import Sequences
 from pianogen.tokenizers.base import Tokenizer
 
-VIEWS = ("sequences", "chunks", "bars", "packed")
+VIEWS = ("sequences", "chunks", "crops", "bars", "packed")
 
 
 class Spans(NamedTuple):
@@ -40,21 +41,37 @@ def whole(lengths: np.ndarray) -> Spans:
     return Spans(sequence, np.zeros(len(sequence), np.int64), lengths[sequence].astype(np.int64))
 
 
-def chunks(lengths: np.ndarray, context_length: int) -> Spans:
+def chunks(lengths: np.ndarray, context_length: int, stride: int = 1) -> Spans:
     """The fewest spans that cover sequences, spread evenly.
 
     Args:
         lengths: tokens of each sequence, shape (num_sequences,).
         context_length: tokens that the model reads; a span has one more, the last target.
+        stride: every start is a multiple of it; at most context_length.
     """
     targets = np.maximum(lengths - 1, 0)
-    counts = -(-targets // context_length)
+    # In strides: where the last span has to begin to end with its sequence, and how far apart neighbours may be.
+    slack = -(-np.maximum(targets - context_length, 0) // stride)
+    reach = context_length // stride
+    counts = np.where(targets > 0, -(-slack // reach) + 1, 0)
     sequence = np.repeat(np.arange(len(lengths)), counts)
     number = np.arange(len(sequence)) - np.repeat(np.cumsum(counts) - counts, counts)
-    # The last span ends with its sequence; the others stand at equal steps before it.
-    slack = np.maximum(targets - context_length, 0)[sequence]
-    start = number * slack // np.maximum(counts - 1, 1)[sequence]
+    start = number * slack[sequence] // np.maximum(counts - 1, 1)[sequence] * stride
     return Spans(sequence, start, np.minimum(start + context_length + 1, lengths[sequence]))
+
+
+def crop(length: int, context_length: int, stride: int, drawn: np.random.Generator) -> tuple[int, int]:
+    """Start and end of a span anywhere in a sequence.
+
+    Args:
+        length: tokens of the sequence.
+        context_length: as of `chunks`,
+        stride: and this too.
+        drawn: says where.
+    """
+    slack = -(-max(length - 1 - context_length, 0) // stride)
+    start = int(drawn.integers(slack + 1)) * stride
+    return start, min(start + context_length + 1, length)
 
 
 def bar_chunks(sequences: Sequences, coder: Tokenizer, context_length: int) -> Spans:

@@ -43,6 +43,8 @@ class Jsb(ShiftedTokenizer):
     Args:
         steps_per_quarter: of the grid; 4 are 16ths.
         order: of the voices within a step: the letters of SATB, each once.
+        voices: what says which voice sings a note: `pitches`, or `tracks` where there are four, each of which sings one
+            note at a time; other music goes by pitches then too.
         onsets: whether the step on which a note is struck has a token other than those on which it is held.
         lowest_pitch: of those that are encoded.
         highest_pitch: of those that are encoded.
@@ -60,6 +62,7 @@ class Jsb(ShiftedTokenizer):
         *,
         steps_per_quarter: int = 4,
         order: str = VOICES,
+        voices: str = "pitches",
         onsets: bool = False,
         lowest_pitch: int = 21,
         highest_pitch: int = 108,
@@ -68,6 +71,7 @@ class Jsb(ShiftedTokenizer):
         self.options = {
             "steps_per_quarter": steps_per_quarter,
             "order": order,
+            "voices": voices,
             "onsets": onsets,
             "lowest_pitch": lowest_pitch,
             "highest_pitch": highest_pitch,
@@ -80,12 +84,15 @@ class Jsb(ShiftedTokenizer):
             raise SettingsError(f"tokenizer jsb: steps_per_quarter must lie in 1-96, found {steps_per_quarter}")
         if not isinstance(order, str) or sorted(order) != sorted(VOICES):
             raise SettingsError(f"tokenizer jsb: order must have each letter of {VOICES} once, found {order!r}")
+        if voices not in ("pitches", "tracks"):
+            raise SettingsError(f"tokenizer jsb: voices must be pitches or tracks, found {voices!r}")
         if type(onsets) is not bool:
             raise SettingsError(f"tokenizer jsb: onsets must be true or false, found {onsets!r}")
         check_pitches(self.name, lowest_pitch, highest_pitch)
         if not 1 <= velocity <= 127:
             raise SettingsError(f"tokenizer jsb: velocity must lie in 1-127, found {velocity}")
         self.pitch_range = (lowest_pitch, highest_pitch)
+        self.reads_parts = voices == "tracks"
         kinds = ("Pitch", "Hold") if onsets else ("Pitch",)
         pitches = range(lowest_pitch, highest_pitch + 1)
         self.vocab = (*SPECIAL_TOKENS, "Rest", *(f"{kind}_{pitch}" for kind in kinds for pitch in pitches))
@@ -106,7 +113,30 @@ class Jsb(ShiftedTokenizer):
             self._order,
             self._num_pitches * self.options["onsets"],
         )
-        return TokenBlock(values, edges)
+        by_pitches = TokenBlock(values, edges)
+        if not (self.reads_parts and len(music.track)):
+            return by_pitches
+        parts = [self._by_tracks(music, i, by_pitches[i]) for i in range(len(by_pitches))]
+        return TokenBlock(np.concatenate([values[:0], *parts]), np.cumsum([0, *map(len, parts)], dtype=np.int64))
+
+    def _by_tracks(self, music: MusicBlock, i: int, otherwise: np.ndarray) -> np.ndarray:
+        """Tokens of one performance whose tracks are its voices, in their order; of another one `otherwise`."""
+        notes = slice(music.note_edges[i], music.note_edges[i + 1])
+        tracks, voice = np.unique(music.track[notes], return_inverse=True)
+        if len(tracks) != len(VOICES):
+            return otherwise
+        values, is_sung = _encode_tracks(
+            music.ticks_per_quarter[i],
+            voice,
+            music.pitch[notes],
+            music.onset_tick[notes],
+            music.duration_tick[notes],
+            self.options["steps_per_quarter"],
+            *self.pitch_range,
+            np.argsort(self._order),
+            self._num_pitches * self.options["onsets"],
+        )
+        return values if is_sung else otherwise
 
     def decode_block(self, tokens: TokenBlock) -> MusicBlock:
         """Notes in ticks of one step, at 120 quarters a minute; without `onsets` equal pitches of a voice are one."""
@@ -248,6 +278,40 @@ def _encode(
             )
         token_edges[i + 1] = at
     return values[:at].copy(), token_edges
+
+
+@njit
+def _encode_tracks(
+    ticks_per_quarter: int,
+    voice: np.ndarray,
+    pitch: np.ndarray,
+    onset_tick: np.ndarray,
+    duration_tick: np.ndarray,
+    steps_per_quarter: int,
+    lowest: int,
+    highest: int,
+    place: np.ndarray,
+    first_hold: int,
+) -> tuple[np.ndarray, bool]:
+    """Tokens of one performance, each voice at its place in the step, and whether each sings one note at a time."""
+    tpq, num_steps = np.int64(ticks_per_quarter), 0
+    begins, ends = np.empty(len(voice), np.int64), np.empty(len(voice), np.int64)
+    for k in range(len(voice)):
+        begins[k] = _step(onset_tick[k], tpq, steps_per_quarter)
+        end = _step(np.int64(onset_tick[k]) + duration_tick[k], tpq, steps_per_quarter)
+        ends[k] = min(max(end, begins[k] + 1), MAX_STEPS)
+        if lowest <= pitch[k] <= highest and begins[k] < MAX_STEPS:
+            num_steps = max(num_steps, ends[k])
+    values = np.full(4 * num_steps, REST_ID, np.uint16)
+    for k in range(len(voice)):
+        if lowest <= pitch[k] <= highest and begins[k] < MAX_STEPS:
+            struck = np.int64(pitch[k]) - lowest + REST_ID + 1
+            for step in range(begins[k], ends[k]):
+                at = 4 * step + place[voice[k]]
+                if values[at] != REST_ID:
+                    return values, False
+                values[at] = struck if step == begins[k] else struck + first_hold
+    return values, True
 
 
 @njit

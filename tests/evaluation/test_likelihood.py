@@ -46,11 +46,13 @@ def nats_given_history(model, ids: np.ndarray, position: int, history: int) -> f
     return -model.eval()(input_ids=given).logits[0, -1].log_softmax(-1)[int(ids[position])].item()
 
 
-@given(st.integers(0, 400), st.integers(2, 50))
-def test_each_token_is_scored_once_with_half_a_context_of_history(num_targets, context_length):
+@given(st.integers(0, 400), st.integers(2, 50), st.integers(1, 12))
+def test_each_token_is_scored_once_with_half_a_context_of_history(num_targets, context_length, stride):
+    context_length = max(context_length, 2 * stride)
     scored = []
-    for start, end, skip in scoring_windows(num_targets, context_length):
+    for start, end, skip in scoring_windows(num_targets, context_length, stride):
         assert 0 <= start < end <= num_targets
+        assert start % stride == 0
         assert end - start <= context_length
         # Token t + 1 is predicted by tokens [start, t].
         for t in range(start + skip, end):

@@ -17,7 +17,7 @@ from pianogen.midi.columns import NoteColumns, music_of_tables
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID, SPECIAL_TOKENS
 from pianogen.tokenizers.jsb import MAX_STEPS, REST_ID, SILENCE, Jsb
 
-CODER, STRUCK = Jsb(), Jsb(onsets=True)
+CODER, STRUCK, BY_TRACKS = Jsb(), Jsb(onsets=True), Jsb(voices="tracks")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -284,6 +284,38 @@ def test_chorales_have_as_many_tokens_as_published(chorales, split, num_tokens, 
     assert np.mean(np.concatenate(voices) == np.concatenate(expected)) > 0.984
 
 
+def test_by_tracks_every_voice_of_every_chorale_is_that_of_the_file(chorales):
+    pieces = [piece for split in ("train", "valid", "test") for piece in chorales[split]]
+    block = BY_TRACKS.encode_block(music_block([columns for _, columns in pieces]))
+    assert all(np.array_equal(BY_TRACKS.voices_of(block[i]), voices) for i, (voices, _) in enumerate(pieces))
+
+
+@given(in_four_voices(), st.sampled_from([{}, {"onsets": True}, {"order": "SBAT", "lowest_pitch": 60}]))
+def test_tracks_that_do_not_sing_four_voices_change_nothing(columns, options):
+    by_pitches, by_tracks = Jsb(**options), Jsb(voices="tracks", **options)
+    assert by_tracks.reads_parts
+    assert not by_pitches.reads_parts
+    for num_tracks in (1, 3, 5):
+        tracks = (np.arange(len(columns)) % num_tracks).astype(np.int16)
+        told = replace(columns, track=tracks, program=np.zeros(len(columns), np.uint8))
+        if len(set(tracks.tolist())) != 4:
+            assert np.array_equal(by_tracks.encode(told), by_pitches.encode(columns))
+
+
+@given(st.permutations(range(4)), st.booleans())
+def test_voices_that_cross_stay_with_their_tracks(pitches, onsets):
+    # In each quarter the four sing four neighbouring pitches, and change places in the next one.
+    sung = [[60 + (pitch + quarter) % 4 for pitch in pitches] for quarter in range(3)]
+    columns = notes(*((quarter, pitch, 1) for quarter in range(3) for pitch in range(60, 64)))
+    tracks = [7 + sung[quarter].index(pitch) for quarter in range(3) for pitch in range(60, 64)]
+    told = replace(columns, track=np.array(tracks, np.int16), program=np.zeros(len(tracks), np.uint8))
+    coder = Jsb(voices="tracks", onsets=onsets, steps_per_quarter=1)
+    assert coder.voices_of(coder.encode(told)).tolist() == sung
+    # Who sings two notes at a time is no voice.
+    longer = replace(told, duration_tick=np.where(told.track == 7, 2 * told.duration_tick, told.duration_tick))
+    assert np.array_equal(coder.encode(longer), Jsb(onsets=onsets, steps_per_quarter=1).encode(longer))
+
+
 def test_chorales_come_back_note_by_note(chorales):
     music = [columns for pieces in chorales.values() for _, columns in pieces]
     back = STRUCK.decode_block(STRUCK.encode_block(music_block(music)))
@@ -398,6 +430,7 @@ def test_the_vocabulary():
         ({"order": "SAT"}, r"each letter of SATB once, found 'SAT'"),
         ({"order": "SATS"}, r"found 'SATS'"),
         ({"order": 4}, r"found 4"),
+        ({"voices": "hands"}, r"voices must be pitches or tracks, found 'hands'"),
         ({"onsets": 1}, r"onsets must be true or false, found 1"),
         ({"velocity": 0}, r"velocity must lie in 1-127, found 0"),
         ({"lowest_pitch": 70, "highest_pitch": 60}, "must lie in 0-127 and ascend, found 70 to 60"),
@@ -412,6 +445,7 @@ def test_options_out_of_range_are_named(options, message):
 @pytest.mark.parametrize(
     "option",
     [
+        {"voices": "tracks"},
         {"steps_per_quarter": 8},
         {"order": "BTAS"},
         {"onsets": True},
