@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from pianogen.shards import Sequences
+from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.base import PAD_ID
 
 BATCH_TOKENS = 8192
@@ -135,7 +136,7 @@ def _score_batch(
     longest = max(end - start for _, start, end, _ in windows)
     width = sequences[0].shape[1:]
     shape, kind = (len(windows), longest, *width), np.float32 if width else np.int64
-    input_ids, targets = np.full(shape, PAD_ID, kind), np.full(shape, PAD_ID, kind)
+    input_ids, targets = np.full(shape, PAD_ID, kind), np.full(shape, IGNORED, kind)
     counted = np.zeros((len(windows), longest), bool)
     for row, (i, start, end, skip) in enumerate(windows):
         tokens = sequences[i][start : end + 1]

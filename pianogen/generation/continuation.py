@@ -134,7 +134,9 @@ class _ReadAnew:
 
     def next_logits(self, tokens: torch.Tensor) -> torch.Tensor:
         """Of what follows the tokens (B, T); (B, V)."""
-        return self.model(input_ids=tokens[:, -self.context_length :]).logits[:, -1]
+        stride = getattr(self.model, "stride", 1)
+        first = -(-max(0, tokens.shape[1] - self.context_length) // stride) * stride
+        return self.model(input_ids=tokens[:, first:]).logits[:, -1]
 
 
 class _Cached:

@@ -6,7 +6,7 @@ Importing this package costs nothing: torch is imported with the architecture th
 each position and `nats` (B, T), which is -ln p of each label. Ids may be rows of numbers, (B, T, width). A model that
 draws by itself has `draw(logits, choice)`, which makes the next tokens of what it said of one position, (B, V); see
 `scoring.Choice`. A module of this package offers `make(config, vocab_size)` and `load(folder)`: of a `TokenModel` its
-class and the class's `from_folder`.
+class and the class's `from_folder`. One that looks inside ids is given the tokenizer as well.
 """
 
 import importlib
@@ -33,17 +33,25 @@ __all__ = [
 ]
 
 
-def make_model(config: ModelConfig, vocab_size: int) -> "nn.Module":
-    """A model with random weights; seed torch before."""
-    return _module(config.name).make(config, vocab_size)
+def make_model(config: ModelConfig, vocab_size: int, tokenizer: "Tokenizer | None" = None) -> "nn.Module":
+    """A model with random weights; seed torch before.
+
+    Args:
+        config: its size.
+        vocab_size: tokens that it knows.
+        tokenizer: what they mean, for architectures that look inside them.
+    """
+    if config.reads_scheme and tokenizer is None:
+        raise ValueError(f"model {config.name} looks inside tokens; say which tokenizer made them")
+    return _module(config.name).make(config, vocab_size, *((tokenizer,) if config.reads_scheme else ()))
 
 
-def count_parameters(config: ModelConfig, vocab_size: int) -> int:
+def count_parameters(config: ModelConfig, vocab_size: int, tokenizer: "Tokenizer | None" = None) -> int:
     """How many weights a model has; none of them is drawn or takes memory."""
     import torch
 
     with torch.device("meta"):
-        model = make_model(config, vocab_size)
+        model = make_model(config, vocab_size, tokenizer)
     return sum(weights.numel() for weights in model.parameters())
 
 
@@ -51,7 +59,8 @@ def require_fit(config: ModelConfig, tokenizer: "Tokenizer") -> None:
     """Refuse tokens that an architecture does not read.
 
     Raises:
-        TrainingError: it reads ids and they are rows of numbers, or the other way round.
+        TrainingError: it reads ids and they are rows of numbers, or the other way round, or it looks inside ids and
+            these tell nothing that it knows.
     """
     is_row = tokenizer.width > 1
     found = (
@@ -64,6 +73,10 @@ def require_fit(config: ModelConfig, tokenizer: "Tokenizer") -> None:
         )
     if is_row and not config.reads_notes:
         raise TrainingError(f"model {config.name} reads ids; {found}: take another tokenizer")
+    if config.reads_scheme:
+        from pianogen.models.token_facts import layout_of
+
+        layout_of(tokenizer)
 
 
 def load_model(folder: Path, name: str, vocab_size: int) -> "nn.Module":
@@ -92,7 +105,14 @@ def model_code(name: str) -> tuple[str, ...]:
     return ("pianogen.models.configs", "pianogen.models.scoring", f"pianogen.models.{name}", *shared)
 
 
-_SHARED = {"gpt2": (), "continuous": ("pianogen.models.densities", "pianogen.models.gpt2")}
+_SHARED = {
+    "gpt2": (),
+    "continuous": ("pianogen.models.densities", "pianogen.models.gpt2"),
+    "pianist": tuple(
+        f"pianogen.models.{name}"
+        for name in ("pianist_steps", "pianist_events", "layers", "keys", "repeats", "token_facts")
+    ),
+}
 """Modules that an architecture stands on, where they are not those of most."""
 
 

@@ -17,6 +17,8 @@ class ModelConfig:
 
     reads_notes: ClassVar[bool] = False
     """Whether it reads rows of time shift, velocity, pitch and duration in place of ids."""
+    reads_scheme: ClassVar[bool] = False
+    """Whether it looks inside ids, and so has to know the tokenizer."""
 
     def __post_init__(self) -> None:
         """Refuse what no model can be."""
@@ -180,6 +182,8 @@ class PianistConfig(TransformerConfig):
     """Share of voices of earlier steps that training hides."""
     hide_repeats: float = 0.1
     """Share of repeats that it hides."""
+
+    reads_scheme: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""

@@ -1,4 +1,15 @@
-"""Pianist for performances: one position for each event, and a small network for the tokens inside it."""
+"""Pianist for performances: one position for each event, and a small network for the tokens inside it.
+
+An event is a note, or a key or pedal that moves, with the tokens before it that say when and how loud: as many as the
+scheme needs, in its order. It is read as the sum of their embeddings. A causal transformer over events, of which there
+are two to four times fewer than tokens, says what it expects of the next one; its positions know which number an event
+has, when it is and at which pitch, so that attention can look for "a bar ago" or "near this key". The tokens of an
+event are then chosen one after the other, each knowing those chosen before it. Their logits are of tokens, of the
+interval from the pitch before, and of copying the event that would come if the music went on repeating itself
+(`pianogen.models.repeats`).
+
+B rows, T tokens, E events, L tokens of an event, R repeats, D width, K width of the network for tokens, V vocabulary.
+"""
 
 from typing import NamedTuple
 
@@ -7,160 +18,235 @@ import torch.nn.functional as F
 from torch import nn
 
 from pianogen.models.configs import PianistConfig
-from pianogen.models.layers import ROTARY_BASE, Dropout, RotaryLayer
-from pianogen.models.scoring import Scores, TokenModel, scored
-from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID
+from pianogen.models.layers import Dropout, RotaryLayer
+from pianogen.models.repeats import NUM_LENGTHS, find_repeats, length_class
+from pianogen.models.scoring import TokenModel, initialised
+from pianogen.models.token_facts import Events
+from pianogen.tokenizers.base import BOS_ID, PAD_ID
+
+MAX_OFFERED = 6
+"""Tokens of an event that a repeat offers."""
+NUM_REPEATS = 2
+"""Of what happens where in the bar; of what happens."""
+BASES = ((2_000.0, 0.5), (5_000.0, 0.375), (20.0, 0.125))
+"""Of the angles by number, time and pitch: base of the wavelengths, and share of a head's width."""
+INITIAL_STD, WIDTH = 0.02, 768
+"""As of `gpt2`."""
 
 
-class Events(NamedTuple):
-    names: tuple[str, ...]
-    is_last: torch.Tensor
-    is_bar: torch.Tensor
-    place: torch.Tensor  # position in bar, -1 none
-    advance: torch.Tensor  # time units
-    pitch: torch.Tensor  # MIDI pitch or 0
-    places_per_bar: int
+class Read(NamedTuple):
+    """Which event tokens belong to, and what is known of an event before it begins."""
 
-
-def events_of(vocab):
-    kinds = [name.split("_")[0] for name in vocab]
-    has = set(kinds)
-    if "Duration" in has:
-        last = {"Duration"}
-    elif "PedalOn" in has:
-        last = {"NoteOn", "NoteOff", "PedalOn", "PedalOff"}
-    else:
-        last = {"Velocity", "NoteOff"}
-    num = [name.split("_")[1] if "_" in name else "" for name in vocab]
-
-    def units(kind, v):
-        if kind != "TimeShift":
-            return 0
-        if "." in v:
-            a, b, c = v.split(".")
-            return int(a) * 8 + int(b) * 8 // int(c)
-        return int(v) // 10
-
-    t = torch.tensor
-    return Events(
-        vocab,
-        t([k in last for k in kinds]),
-        t([k == "Bar" for k in kinds]),
-        t([int(v) if k == "Position" else -1 for k, v in zip(kinds, num)]),
-        t([units(k, v) for k, v in zip(kinds, num)]),
-        t([int(v) if k in ("Pitch", "NoteOn", "NoteOff") else 0 for k, v in zip(kinds, num)]),
-        sum(k == "Position" for k in kinds),
-    )
+    event: torch.Tensor
+    """Number of the event of the token that follows, (B, T)."""
+    last: torch.Tensor
+    """Index of the last token before that event, -1 where it is not there, (B, T)."""
+    before: torch.Tensor
+    """Tokens of the event before, PAD where there are no more, (B, E, L)."""
+    time: torch.Tensor
+    """When that was, in units, (B, E)."""
+    place: torch.Tensor
+    """And in the bar, (B, E)."""
+    pitch: torch.Tensor
+    """Its pitch; 0: none, (B, E)."""
+    offered: torch.Tensor
+    """Tokens that would come if repeats went on, PAD where there are no more, (B, E, R, L)."""
+    lengths: torch.Tensor
+    """Classes of how long these repeats are, (B, E, R)."""
 
 
 class EventPianist(TokenModel):
-    def __init__(self, config: PianistConfig, events: Events) -> None:
-        vocab_size = len(events.names)
-        super().__init__(config, vocab_size)
-        self.events = events
-        for n in ("is_last", "is_bar", "place", "advance", "pitch"):
-            self.register_buffer(n, getattr(events, n), persistent=False)
-        D, K = config.n_embd, config.d_voice
-        self.embedding = nn.Parameter(torch.randn(vocab_size, D) * 0.15)
-        self.in_bar = nn.Parameter(torch.randn(max(1, events.places_per_bar), D) * 0.1)
-        self.embedding_norm, self.norm = nn.LayerNorm(D), nn.LayerNorm(D)
+    """See the module.
+
+    Args:
+        config: its size.
+        facts: what ids mean.
+    """
+
+    def __init__(self, config: PianistConfig, facts: Events) -> None:
+        super().__init__(config, len(facts.kind))
+        self.reader = _Reader(facts)
+        self.trunk = _Trunk(config, facts)
+        self.tokens = _Tokens(config, facts)
+
+    def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """See `TokenModel`."""
+        read = self.reader(input_ids)
+        return self.tokens(self.trunk(input_ids, read), input_ids, read)
+
+
+class _Reader(nn.Module):
+    """What can be counted: events, time, repeats."""
+
+    def __init__(self, facts: Events) -> None:
+        super().__init__()
+        self.units_per_bar = facts.units_per_bar
+        self.ends_event: torch.Tensor
+        self.is_bar: torch.Tensor
+        self.place: torch.Tensor
+        self.advance: torch.Tensor
+        self.pitch: torch.Tensor
+        for name in ("ends_event", "is_bar", "place", "advance", "pitch"):
+            self.register_buffer(name, torch.from_numpy(getattr(facts, name)), persistent=False)
+
+    @torch.no_grad()
+    def forward(self, input_ids: torch.Tensor) -> Read:
+        """What ids (B, T) say before each event."""
+        num_rows, num_tokens = input_ids.shape
+        index = torch.arange(num_tokens, device=input_ids.device).expand_as(input_ids)
+        ends = self.ends_event[input_ids] | (input_ids == BOS_ID)
+        event = ends.long().cumsum(1)
+        num_events = int(event[:, -1].max()) + 1
+        last = torch.where(ends, index, -1).cummax(1).values
+        # The last token of each event before: of the first event there may be none.
+        none = index.new_zeros(num_rows, num_events)
+        end = none.scatter_reduce(1, event * ends, index * ends, "amax").cummax(1).values
+        own, own_last = event - ends.long(), torch.cat((torch.full_like(last[:, :1], -1), last[:, :-1]), 1)
+        offset = index - own_last - 1
+        fits = (offset < MAX_OFFERED) & (own + 1 < num_events)
+        at = torch.where(fits, (own + 1) * MAX_OFFERED + offset, 0)
+        before = index.new_full((num_rows, num_events * MAX_OFFERED), PAD_ID).scatter_add(1, at, input_ids * fits)
+        # The first event has nothing before it, and its place took what did not fit: that was 0, as PAD is.
+        before = before.view(num_rows, num_events, MAX_OFFERED)
+        is_bar, told = self.is_bar[input_ids], self.place[input_ids]
+        source = torch.where((told >= 0) | is_bar, index, -1).cummax(1).values
+        place = torch.where(source >= 0, told.gather(1, source.clamp(min=0)), 0).clamp(min=0)
+        time = is_bar.long().cumsum(1) * self.units_per_bar + place + self.advance[input_ids].cumsum(1)
+        time, place = time.gather(1, end), place.gather(1, end)
+        pitch = self.pitch[before].amax(-1)
+        # What happened: with its kind, since a key that comes up is another event than one that goes down.
+        what = (before * (self.pitch[before] > 0)).amax(-1)
+        # Of the event itself, not of the one before it; of the last one nothing is known, and nothing is read.
+        what, where = (F.pad(x[:, 1:], (0, 1)) for x in (what, place))
+        repeats = find_repeats(torch.stack((what + where * len(self.pitch), what), -1))
+        lag, length = repeats.lag[..., 1:], repeats.length[..., 1:]
+        # The event that continues a repeat is read where it is over, one place later.
+        taken = (torch.arange(num_events, device=lag.device)[:, None] - lag + 1).flatten(1)
+        taken = taken[..., None].expand(-1, -1, MAX_OFFERED)
+        offered = before.gather(1, taken.clamp(max=num_events - 1)).view(*lag.shape, MAX_OFFERED)
+        offered = torch.where(lag[..., None] > 0, offered, PAD_ID)
+        return Read(event, last, before, time, place, pitch, offered, length_class(length))
+
+
+class _Trunk(nn.Module):
+    """What to expect of each event, by all events before it."""
+
+    def __init__(self, config: PianistConfig, facts: Events) -> None:
+        super().__init__()
+        vocab_size, width = len(facts.kind), config.n_embd
+        self.head_width = width // config.n_head
+        self.embedding = nn.Parameter(torch.randn(vocab_size, width) * 0.15)
+        self.place = nn.Parameter(torch.randn(max(1, facts.units_per_bar), width) * 0.1)
+        self.offered = nn.Parameter(torch.randn(NUM_REPEATS * vocab_size, width) * 0.1)
+        self.length = nn.Parameter(torch.randn(NUM_REPEATS * NUM_LENGTHS, width) * 0.1)
+        self.embedding_norm, self.norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.dropout = Dropout(config.dropout)
-        self.inner_dropout = Dropout(config.voice_dropout)
-        self.layers = nn.ModuleList(RotaryLayer(D, config.n_head, config.dropout) for _ in range(config.n_layer))
-        self.expected = nn.Linear(D, K)
-        self.chosen = nn.Parameter(torch.randn(vocab_size, K) * 0.1)
-        self.first_norm, self.hidden, self.second_norm = nn.LayerNorm(K), nn.Linear(K, K), nn.LayerNorm(K)
-        self.out = nn.Linear(K, vocab_size)
-        std = 0.02 * (768 / D) ** 0.5
-        for n, p in self.named_parameters():
-            if n.endswith(".weight") and p.ndim == 2:
-                nn.init.normal_(
-                    p,
-                    std=std / (2 * config.n_layer) ** 0.5
-                    if n.endswith(("attention_out.weight", "mlp_out.weight"))
-                    else std,
-                )
-            elif n.endswith(".bias"):
-                nn.init.zeros_(p)
-        self.has_pitch = bool((events.pitch > 0).any())
-        if config.hide_repeats >= 0:
-            self.first_pitch = int((events.pitch > 0).nonzero()[0])
-            k = [n.split("_")[0] for n in events.names][self.first_pitch]
-            self.num_pitch = sum(n.startswith(k + "_") for n in events.names)
-            self.interval = nn.Parameter(torch.zeros(K, 2 * self.num_pitch - 1))
+        self.layers = nn.ModuleList(RotaryLayer(width, config.n_head, config.dropout) for _ in range(config.n_layer))
+        std = INITIAL_STD * (WIDTH / width) ** 0.5
+        initialised(self, std)
+        for name, weight in self.layers.named_parameters():
+            if name.endswith(("attention_out.weight", "mlp_out.weight")):
+                nn.init.normal_(weight, std=std / (2 * config.n_layer) ** 0.5)
 
-    def logits(self, input_ids):
-        B, T = input_ids.shape
-        dev = input_ids.device
-        is_last = self.is_last[input_ids] | (input_ids == BOS_ID)
-        # group of the token that is predicted at each position: groups end with the token read
-        ended = is_last.long().cumsum(1)  # (B,T) number of ended groups up to and with i
-        read = ended - is_last.long()  # group that token i belongs to
-        G = int(ended.max()) + 1
-        x = torch.zeros(B, G, self.embedding.shape[1], device=dev)
-        emb = F.embedding(input_ids, self.embedding)
-        # group g+1's position reads the tokens of group g
-        x = x.scatter_add(
-            1, (read + 1).clamp(max=G - 1)[..., None].expand(-1, -1, emb.shape[-1]), emb * (read + 1 < G)[..., None]
-        )
-        # clock
-        i = torch.arange(T, device=dev)
-        bar = self.is_bar[input_ids].long().cumsum(1)
-        place = self.place[input_ids]
-        at = torch.where((place >= 0) | self.is_bar[input_ids], i, -1).cummax(1).values
-        inbar = torch.where(at >= 0, place.gather(1, at.clamp(min=0)), 0).clamp(min=0)
-        time = bar * self.events.places_per_bar + inbar + self.advance[input_ids].cumsum(1)
-        zero = torch.zeros(B, G, dtype=torch.long, device=dev)
-        end = torch.where(is_last, ended, 0)  # slot of the position which knows this token as last
-        gtime = zero.scatter_reduce(1, end, torch.where(is_last, time, 0), "amax")
-        gtime = gtime.cummax(1).values
-        gplace = zero.scatter_reduce(1, end, torch.where(is_last, inbar, 0), "amax")
-        gpitch = zero.scatter_add(1, (read + 1).clamp(max=G - 1), self.pitch[input_ids] * (read + 1 < G))
-        if self.events.places_per_bar:
-            x = x + self.in_bar[gplace.clamp(max=len(self.in_bar) - 1)]
-        x = self.dropout(self.embedding_norm(x))
-        turn = self.turn(torch.arange(G, device=dev).expand(B, G), gtime, gpitch)
-        for l in self.layers:
-            x = l(x, turn)
-        h = self.expected(self.norm(x))  # (B,G,K)
-        # tokens
-        s = F.embedding(input_ids, self.chosen)
-        c = s.float().cumsum(1)
-        c0 = torch.where(is_last, i, -1).cummax(1).values  # index of last token of ended group
-        base = torch.where((c0 >= 0)[..., None], c.gather(1, c0.clamp(min=0)[..., None].expand_as(c)), 0)
-        z = h.gather(1, ended[..., None].expand(-1, -1, h.shape[-1])) + (c - base)
-        z = self.inner_dropout(F.gelu(self.first_norm(z), approximate="tanh"))
-        z = self.second_norm(z + self.inner_dropout(F.gelu(self.hidden(z), approximate="tanh")))
-        out = self.out(z).float()
-        rel = (z @ self.interval).float()
-        ref = gpitch.gather(1, ended)
-        lo = int(self.events.pitch[self.first_pitch])
-        idx = (
-            torch.arange(self.num_pitch, device=dev)
-            - (ref - lo).clamp(0, self.num_pitch - 1)[..., None]
-            + self.num_pitch
-            - 1
-        )
-        a = self.first_pitch
-        add = rel.gather(-1, idx) * (ref > 0)[..., None]
-        return torch.cat((out[..., :a], out[..., a : a + self.num_pitch] + add, out[..., a + self.num_pitch :]), -1)
-
-    def turn(self, index, time, pitch):
-        n = self.settings.n_embd // self.settings.n_head // 2
-        nt = n * 3 // 8
-        np_ = n // 8
-        ni = n - nt - np_
-        dev = index.device
-
-        def f(k, base):
-            return base ** -(torch.arange(k, device=dev).float() / k)
-
-        a = torch.cat(
+    def forward(self, input_ids: torch.Tensor, read: Read) -> torch.Tensor:
+        """What is expected of each event, (B, E, D)."""
+        repeat = torch.arange(NUM_REPEATS, device=input_ids.device)
+        vocab_size = len(self.embedding)
+        tables = torch.cat((self.embedding, self.place, self.offered, self.length))
+        first_place, first_offered = vocab_size, vocab_size + len(self.place)
+        rows = torch.cat(
             (
-                index[..., None] * f(ni, 2000.0),
-                time[..., None] * f(nt, 5000.0) * 1.5,
-                pitch[..., None] * f(np_, 20.0) * 0.5,
+                read.before,
+                (first_place + read.place.clamp(max=len(self.place) - 1))[..., None],
+                (first_offered + repeat[:, None] * vocab_size + read.offered).flatten(2),
+                first_offered + len(self.offered) + repeat * NUM_LENGTHS + read.lengths,
             ),
             -1,
-        )[:, None]
-        return a.cos(), a.sin()
+        )
+        x = F.embedding_bag(rows.flatten(0, 1), tables, mode="sum").view(*rows.shape[:2], -1)
+        x = self.dropout(self.embedding_norm(x))
+        turn = self.turn(read)
+        for layer in self.layers:
+            x = layer(x, turn)
+        return self.norm(x)
+
+    def turn(self, read: Read) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosine and sine of the angles of events by number, time and pitch, (B, 1, E, d / 2)."""
+        number = torch.arange(read.time.shape[1], device=read.time.device).expand_as(read.time)
+        pairs, angles = self.head_width // 2, []
+        for positions, (base, share) in zip((number, read.time, read.pitch), BASES, strict=True):
+            num = max(1, round(pairs * share))
+            exponent = torch.arange(num, device=number.device, dtype=torch.float32) / num
+            angles.append(positions[..., None].float() * base**-exponent)
+        angle = torch.cat(angles, -1)[:, None, :, :pairs]
+        return angle.cos(), angle.sin()
+
+
+class _Tokens(nn.Module):
+    """The tokens of an event, each by what is expected and by those that were chosen before it."""
+
+    def __init__(self, config: PianistConfig, facts: Events) -> None:
+        super().__init__()
+        vocab_size, inner = len(facts.kind), config.d_voice
+        self.pitch_ids = slice(int(facts.pitch_ids[0]), int(facts.pitch_ids[-1]) + 1)
+        self.lowest, self.num_pitches = int(facts.pitch[facts.pitch_ids[0]]), len(facts.pitch_ids)
+        self.num_kinds = int(facts.kind.max()) + 1
+        self.kind: torch.Tensor
+        self.pitch: torch.Tensor
+        self.register_buffer("kind", torch.from_numpy(facts.kind), persistent=False)
+        self.register_buffer("pitch", torch.from_numpy(facts.pitch), persistent=False)
+        self.expected = nn.Linear(config.n_embd, inner)
+        self.chosen = nn.Parameter(torch.randn(vocab_size, inner) * 0.1)
+        self.first_norm, self.second_norm = nn.LayerNorm(inner), nn.LayerNorm(inner)
+        self.hidden = nn.Linear(inner, inner)
+        self.dropout = Dropout(config.voice_dropout)
+        self.by_token = nn.Linear(inner, vocab_size)
+        initialised(self, INITIAL_STD * (WIDTH / config.n_embd) ** 0.5)
+        self.by_interval = nn.Parameter(torch.zeros(inner, 2 * self.num_pitches - 1))
+        self.copying = nn.Parameter(torch.zeros(inner, NUM_REPEATS * self.num_kinds))
+        # By repeat, kind, whether the event is as offered so far, and how long the repeat is.
+        self.by_length = nn.Parameter(torch.zeros(NUM_REPEATS, self.num_kinds, 2, NUM_LENGTHS))
+
+    def forward(self, expected: torch.Tensor, input_ids: torch.Tensor, read: Read) -> torch.Tensor:
+        """Logits of the token that follows each, fp32, (B, T, V)."""
+        x = self.expected(expected)
+        x = x.gather(1, read.event[..., None].expand(-1, -1, x.shape[-1])) + self.so_far(input_ids, read)
+        x = self.dropout(F.gelu(self.first_norm(x), approximate="tanh"))
+        x = self.second_norm(x + self.dropout(F.gelu(self.hidden(x), approximate="tanh")))
+        logits = self.by_token(x).float()
+        pitch = read.pitch.gather(1, read.event)
+        interval = torch.arange(self.num_pitches, device=x.device) - (pitch - self.lowest)[..., None]
+        interval = interval.clamp(1 - self.num_pitches, self.num_pitches - 1) + self.num_pitches - 1
+        by_interval = (x @ self.by_interval).float().gather(-1, interval) * (pitch > 0)[..., None]
+        bonus = F.pad(by_interval, (self.pitch_ids.start, logits.shape[-1] - self.pitch_ids.stop))
+        return (logits + bonus).scatter_add(-1, *self.copied(x, input_ids, read))
+
+    def so_far(self, input_ids: torch.Tensor, read: Read) -> torch.Tensor:
+        """Sum of the embeddings of an event's tokens up to each, (B, T, K)."""
+        summed = F.embedding(input_ids, self.chosen).float().cumsum(1)
+        return summed - _at_last(summed, read.last)
+
+    def copied(self, x: torch.Tensor, input_ids: torch.Tensor, read: Read) -> tuple[torch.Tensor, torch.Tensor]:
+        """Offered tokens of each position, and what is added to their logits, (B, T, R * L) each."""
+        shape = (*input_ids.shape, NUM_REPEATS, MAX_OFFERED)
+        event = read.event[..., None]
+        offered = read.offered.flatten(2)
+        offered = offered.gather(1, event.expand(-1, -1, offered.shape[-1])).view(shape)
+        # A pitch that was not offered before it: the event is another one.
+        named = self.pitch[input_ids] > 0
+        to_each = F.pad(offered[:, :-1], (0, 0, 0, 0, 1, 0), value=PAD_ID)
+        differs = named[..., None] & (to_each != input_ids[..., None, None]).all(-1)
+        count = differs.long().cumsum(1)
+        differs = count > _at_last(count, read.last)
+        kind = self.kind[offered]
+        repeat = torch.arange(NUM_REPEATS, device=x.device)[:, None]
+        weight = (x @ self.copying).float().view(*input_ids.shape, NUM_REPEATS, self.num_kinds).gather(-1, kind)
+        length = read.lengths.gather(1, event.expand(-1, -1, NUM_REPEATS))
+        weight = weight + self.by_length[repeat, kind, differs[..., None].long(), length[..., None]]
+        return offered.flatten(2), (weight * (offered != PAD_ID)).flatten(2)
+
+
+def _at_last(summed: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    """Sums (B, T, K) as they were with the tokens `last` (B, T); 0 for -1."""
+    index = last.clamp(min=0)[..., None].expand_as(summed)
+    return torch.where((last >= 0)[..., None], summed.gather(1, index), 0)

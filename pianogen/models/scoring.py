@@ -5,8 +5,9 @@ B rows, T positions, V tokens.
 
 import dataclasses
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -63,6 +64,11 @@ class TokenModel(nn.Module):
     reads_cache = False
     """Whether it goes on from what it made of earlier tokens (`past_key_values`)."""
 
+    stride = 1
+    """Tokens of a sequence that it reads begin at a multiple of this: as many as are a unit to it."""
+    scheme: Mapping[str, Any] | None = None
+    """Settings of the tokenizer, where it looks inside ids."""
+
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.settings = config
@@ -83,7 +89,9 @@ class TokenModel(nn.Module):
 
     def save_config(self, folder: Path) -> None:
         """Write `config.json`."""
-        described = {"model_type": self.settings.name, "vocab_size": self.vocab_size}
+        described: dict[str, Any] = {"model_type": self.settings.name, "vocab_size": self.vocab_size}
+        if self.scheme:
+            described["tokenizer"] = self.scheme
         text = json.dumps({**described, **dataclasses.asdict(self.settings)}, indent=1)
         (Path(folder) / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
 
@@ -94,14 +102,27 @@ class TokenModel(nn.Module):
         Raises:
             TrainingError: the folder holds another model, or weights that are not those of its configuration.
         """
-        said: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-        vocab_size, _ = said.pop("vocab_size"), said.pop("model_type")
-        try:
-            model = cls(config_class(said["name"])(**said), vocab_size)
-            model.load_state_dict(load_file(folder / WEIGHTS_FILE))
-        except (TypeError, KeyError, RuntimeError) as error:
-            raise TrainingError(f"{folder}: not a model of this version ({error}); train it again") from None
-        return model.eval()
+        return restored(folder, cls)
+
+
+M = TypeVar("M", bound=TokenModel)
+
+
+def restored(folder: Path, make: Callable[..., M]) -> M:
+    """As `TokenModel.from_folder`.
+
+    Args:
+        folder: as `save_pretrained` leaves it.
+        make: takes configuration, size of the vocabulary and, where the model looks inside ids, `scheme`.
+    """
+    said: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    vocab_size, _, scheme = said.pop("vocab_size"), said.pop("model_type"), said.pop("tokenizer", None)
+    try:
+        model = make(config_class(said["name"])(**said), vocab_size, *((scheme,) if scheme else ()))
+        model.load_state_dict(load_file(folder / WEIGHTS_FILE))
+    except (TypeError, KeyError, RuntimeError) as error:
+        raise TrainingError(f"{folder}: not a model of this version ({error}); train it again") from None
+    return model.eval()
 
 
 def initialised(model: nn.Module, std: float) -> None:

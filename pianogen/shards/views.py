@@ -1,8 +1,8 @@
 """How sequences are cut into examples: whole, in chunks, in chunks of whole bars, or in packed rows.
 
 An example is a row of spans, each of one sequence: its tokens but the last are read, its tokens but the first are to be
-predicted. So no target follows from another sequence, and every target of a sequence is in a row of an epoch, but for crops. Of
-less than two tokens none is to be predicted, and there is no span.
+predicted. So no target follows from another sequence, and every target of a sequence is in a row of an epoch, but for
+crops. Of less than two tokens none is to be predicted, and there is no span.
 
 - sequences: a row is a sequence.
 - chunks: a row is one of the fewest spans of context_length + 1 tokens that cover a sequence, spread evenly: all of

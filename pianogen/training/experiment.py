@@ -20,6 +20,7 @@ from pianogen.errors import SettingsError
 from pianogen.models import ModelConfig, config_class
 
 DEVICES = ("auto", "cpu", "cuda")
+WINDOWS = ("chunks", "crops", "bars")
 LOGGERS = ("tensorboard", "wandb", "mlflow")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 NAME = re.compile(r"[a-z0-9_-]+")
@@ -102,7 +103,8 @@ class TrainingConfig:
     compile: bool = False
     """Training goes through `torch.compile`; on a CPU that needs a C++ compiler."""
     view: str = "chunks"
-    """How sequences become windows: `chunks`, or `bars`, whose windows begin with a bar (see `shards.views`)."""
+    """How sequences become windows: `chunks`, `crops`, which lie elsewhere in every epoch, or `bars`, which begin with
+    a bar (see `shards.views`)."""
     seed: int = 1
     device: str = "auto"
     sample_every: int = 0
@@ -148,8 +150,8 @@ class TrainingConfig:
                 f"training.validate_every must be a multiple of checkpoint_every, "
                 f"found {self.validate_every} and {self.checkpoint_every}"
             )
-        if self.view not in ("chunks", "bars"):
-            raise SettingsError(f"training.view must be chunks or bars, found {self.view!r}")
+        if self.view not in WINDOWS:
+            raise SettingsError(f"training.view must be one of {', '.join(WINDOWS)}, found {self.view!r}")
         if self.device not in DEVICES:
             raise SettingsError(f"training.device must be one of {', '.join(DEVICES)}, found {self.device!r}")
         if self.precision not in PRECISIONS:

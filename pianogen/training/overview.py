@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pianogen.models import count_parameters
-from pianogen.tokenizers.base import LearnedTokenizer, kept_tokenizer
+from pianogen.tokenizers.base import LearnedTokenizer, Tokenizer, kept_tokenizer
 from pianogen.training.experiment import ExperimentConfig, find_experiments, load_experiment
 
 OVERVIEW = pa.schema(
@@ -40,7 +40,8 @@ def experiments_overview(folder: Path) -> pa.Table:
     rows = []
     for name, path in find_experiments(folder).items():
         config = load_experiment(path)
-        vocab_size = _vocab_size(config)
+        coder = _known_tokenizer(config)
+        vocab_size = coder and len(coder.vocab)
         below = path.parent.relative_to(folder).as_posix()
         data = config.data.datasets
         rows.append(
@@ -49,7 +50,7 @@ def experiments_overview(folder: Path) -> pa.Table:
                 "experiment": name,
                 "folder": None if below == "." else below,
                 "model": config.model.name,
-                "num_parameters": None if vocab_size is None else count_parameters(config.model, vocab_size),
+                "num_parameters": coder and count_parameters(config.model, len(coder.vocab), coder),
                 "tokenizer": config.tokenizer["name"],
                 "vocab_size": vocab_size,
                 "datasets": "all" if data is None else data if isinstance(data, str) else ", ".join(data),
@@ -60,6 +61,6 @@ def experiments_overview(folder: Path) -> pa.Table:
     return pa.Table.from_pylist([{key: row.get(key) for key in OVERVIEW.names} for row in rows], schema=OVERVIEW)
 
 
-def _vocab_size(config: ExperimentConfig) -> int | None:
+def _known_tokenizer(config: ExperimentConfig) -> Tokenizer | None:
     coder = kept_tokenizer(config.tokenizer)
-    return None if isinstance(coder, LearnedTokenizer) and not coder.is_learned else len(coder.vocab)
+    return None if isinstance(coder, LearnedTokenizer) and not coder.is_learned else coder

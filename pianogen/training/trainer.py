@@ -150,13 +150,13 @@ def _make_trainer(
     settings, ranks = config.training, recorder.ranks
     require_fit(config.model, shards.tokenizer)
     set_seed(settings.seed)
-    model = make_model(config.model, len(shards.tokenizer.vocab))
+    model = make_model(config.model, len(shards.tokenizer.vocab), shards.tokenizer)
     if beginning and not recorder.progress.step:
         beginning.initialise(model, config, shards)
     if room:
         room.begin(model)
     updates = Updates(
-        _examples(config, shards),
+        _examples(config, shards, getattr(model, "stride", 1)),
         settings.batch_size,
         num_batches=settings.gradient_accumulation_steps,
         num_targets=settings.tokens_per_update,
@@ -207,11 +207,12 @@ def _make_trainer(
     return trainer
 
 
-def _examples(config: ExperimentConfig, shards: ShardSet) -> Source:
+def _examples(config: ExperimentConfig, shards: ShardSet, stride: int) -> Source:
     """What is trained on: all sequences as they come, or datasets by their weights."""
     cut = ExampleConfig(
         view=config.training.view,
         context_length=config.model.context_length,
+        stride=stride,
         seed=config.training.seed,
         augment=config.augmentation if config.augmentation.while_loading else None,
     )
@@ -246,7 +247,7 @@ def _publish(
             shutil.copyfile(best / checkpoints.AVERAGE_FILE, target / checkpoints.WEIGHTS_FILE)
         write_json(target / "tokenizer_settings.json", shards.info["tokenizer"])
         swap_in(target, folder / BEST)
-    model = make_model(config.model, len(shards.tokenizer.vocab))
+    model = make_model(config.model, len(shards.tokenizer.vocab), shards.tokenizer)
     run = {
         **origin(config, shards, beginning),
         "status": "finished",

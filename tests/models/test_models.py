@@ -50,8 +50,8 @@ def some_ids(num_rows=3, length=LENGTH):
 
 
 def test_every_architecture_is_tested():
-    # What reads rows in place of ids has tests of its own.
-    assert set(SIZES) | {"continuous"} == set(CONFIGS)
+    # What reads rows in place of ids, and what looks inside ids, have tests of their own.
+    assert set(SIZES) | {"continuous", "pianist"} == set(CONFIGS)
 
 
 @torch.inference_mode()
