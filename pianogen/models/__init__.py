@@ -110,7 +110,7 @@ _SHARED = {
     "continuous": ("pianogen.models.densities", "pianogen.models.gpt2"),
     "pianist": tuple(
         f"pianogen.models.{name}"
-        for name in ("pianist_steps", "pianist_events", "layers", "keys", "repeats", "token_facts")
+        for name in ("pianist_steps", "pianist_events", "steps_seen", "layers", "keys", "repeats", "token_facts")
     ),
 }
 """Modules that an architecture stands on, where they are not those of most."""

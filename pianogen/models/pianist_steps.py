@@ -13,6 +13,8 @@ on no single voice. It is scored and sampled in the tokenizer's order.
 B rows, T tokens, S steps, V voices, P symbols (rest and pitches), D width, K width of the network for voices.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -66,25 +68,49 @@ class StepPianist(TokenModel):
         ids = F.pad(torch.cat((input_ids[:, 1:], last), 1), (0, -num_tokens % num_voices))
         ids = ids.view(len(input_ids), -1, num_voices)
         symbols = (ids - NUM_SPECIAL).clamp(min=0)
-        with torch.no_grad():
-            seen = what_is_seen(symbols, input_ids[:, 0] == BOS_ID, self.grid)
-            read = seen.hidden(self.hide, self.hide_repeats) if self.training else seen
-        expected = self.trunk(read)
-        end = self.end(expected).float()  # (B, S, 1), the logit of the end in place of this step
         if self.training and labels is not None:
             rank = torch.rand(symbols.shape, device=symbols.device).argsort(-1)
-            logits = self.voices(expected, read, symbols, rank)
+            end, logits = self.ends_and_voices(symbols, input_ids[:, 0] == BOS_ID, rank)
             nats = F.cross_entropy(logits.flatten(0, 2), symbols.flatten(), reduction="none").view(symbols.shape)
             nats = torch.cat((nats[..., :1] + F.softplus(end), nats[..., 1:]), -1)
             nats = torch.where(ids == EOS_ID, F.softplus(-end), nats).flatten(1)[:, :num_tokens]
             return Scores(logits, nats * (labels != IGNORED))
         rank = torch.arange(num_voices, device=symbols.device).expand(symbols.shape)
-        logits = self.voices(expected, read, symbols, rank).log_softmax(-1)
+        end, logits = self.ends_and_voices(symbols, input_ids[:, 0] == BOS_ID, rank)
+        logits = logits.log_softmax(-1)
         none = torch.full_like(logits[..., :1], float("-inf"))
         ended = torch.cat((F.logsigmoid(end)[..., None, :], none[..., 1:, :]), -2)
         goes_on = F.pad(F.logsigmoid(-end), (0, num_voices - 1))[..., None]
         tokens = torch.cat((none, none, ended, logits + goes_on), -1)
         return scored(tokens.flatten(1, 2)[:, :num_tokens], labels)
+
+    def step_nats(self, ids: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
+        """-ln p of each step of whole pieces, of all voices together, given that the music goes on; (B, S).
+
+        Args:
+            ids: tokens of the steps, without BOS and EOS, (B, S * V).
+            order: in which voices are chosen, as places in the tokenizer's order.
+        """
+        symbols = (ids - NUM_SPECIAL).clamp(min=0).view(len(ids), -1, self.grid.num_voices)
+        rank = torch.tensor(order, device=ids.device).argsort().expand(symbols.shape)
+        _, logits = self.ends_and_voices(symbols, torch.ones(len(ids), dtype=torch.bool, device=ids.device), rank)
+        return -logits.log_softmax(-1).gather(-1, symbols[..., None]).sum((-1, -2))
+
+    def ends_and_voices(
+        self, symbols: torch.Tensor, begins: torch.Tensor, rank: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits, fp32, of the end in place of each step (B, S, 1), and of each voice (B, S, V, P).
+
+        Args:
+            symbols: what the voices do, (B, S, V).
+            begins: rows that begin with the music, (B,).
+            rank: of each voice in the order of its step, (B, S, V).
+        """
+        with torch.no_grad():
+            seen = what_is_seen(symbols, begins, self.grid)
+            read = seen.hidden(self.hide, self.hide_repeats) if self.training else seen
+        expected = self.trunk(read)
+        return self.end(expected).float(), self.voices(expected, read, symbols, rank)
 
 
 class _Trunk(nn.Module):

@@ -21,6 +21,7 @@ from pianogen.models import ModelConfig, config_class
 
 DEVICES = ("auto", "cpu", "cuda")
 WINDOWS = ("chunks", "crops", "bars")
+OPTIMIZERS = ("adamw", "muon")
 LOGGERS = ("tensorboard", "wandb", "mlflow")
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 NAME = re.compile(r"[a-z0-9_-]+")
@@ -81,6 +82,8 @@ class TrainingConfig:
     gradient_accumulation_steps: int = 1
     tokens_per_update: int = 0
     """Windows are taken until an update has so many targets, and no fewer than `batch_size`; 0: a fixed number."""
+    optimizer: str = "adamw"
+    """Or `muon`, which AdamW helps with all but the matrices inside; see `training.optimizers`."""
     learning_rate: float = 1e-3
     warmup_steps: int = 50
     weight_decay: float = 0.1
@@ -150,6 +153,8 @@ class TrainingConfig:
                 f"training.validate_every must be a multiple of checkpoint_every, "
                 f"found {self.validate_every} and {self.checkpoint_every}"
             )
+        if self.optimizer not in OPTIMIZERS:
+            raise SettingsError(f"training.optimizer must be one of {', '.join(OPTIMIZERS)}, found {self.optimizer!r}")
         if self.view not in WINDOWS:
             raise SettingsError(f"training.view must be one of {', '.join(WINDOWS)}, found {self.view!r}")
         if self.device not in DEVICES:

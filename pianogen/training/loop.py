@@ -15,6 +15,7 @@ from pianogen.models.scoring import TokenModel
 from pianogen.training import checkpoints
 from pianogen.training.experiment import TrainingConfig
 from pianogen.training.loading import Update
+from pianogen.training.optimizers import MuonAndAdamW
 from pianogen.training.pace import CHECKPOINT
 from pianogen.training.recorder import Recorder
 from pianogen.training.room import Room
@@ -64,6 +65,21 @@ class Loop(Trainer):
         self.lineage = lineage
         self.settings = settings
         self.device = device
+
+    def create_optimizer(self, model=None) -> torch.optim.Optimizer:
+        """The one that the settings name."""
+        if self.settings.optimizer == "muon" and self.optimizer is None:
+            settings, of_model = self.settings, self.model if model is None else model
+            self.optimizer = MuonAndAdamW(
+                of_model,
+                set(self.get_decay_parameter_names(of_model)),
+                vocab_size=self.model.vocab_size,
+                learning_rate=settings.learning_rate,
+                weight_decay=settings.weight_decay,
+                betas=(self.args.adam_beta1, settings.adam_beta2),
+                eps=self.args.adam_epsilon,
+            )
+        return super().create_optimizer(model)
 
     def get_train_dataloader(self) -> torch.utils.data.DataLoader:
         """Updates one by one; for a GPU they are made by a process of its own, ahead, and copied while it computes."""

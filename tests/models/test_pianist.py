@@ -22,6 +22,7 @@ from pianogen.models.steps_seen import steps_held, what_is_seen
 from pianogen.models.token_facts import Grid, layout_of
 from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID, make_tokenizer
+from pianogen.tokenizers.jsb import REST_ID
 
 SMALL = PianistConfig(context_length=256, n_layer=2, n_head=2, n_embd=32, d_voice=48)
 SCHEMES = {
@@ -104,6 +105,29 @@ def test_probabilities_add_up_and_nats_are_theirs(tokenizer):
     torch.testing.assert_close(total, torch.ones_like(total))
     expected = -scores.logits.log_softmax(-1).gather(-1, labels.clamp(min=0)[..., None])[..., 0]
     torch.testing.assert_close(scores.nats, expected.masked_fill(labels == IGNORED, 0))
+
+
+@torch.inference_mode()
+def test_steps_have_the_probabilities_of_their_voices_in_any_order():
+    tokenizer = make_tokenizer(SCHEMES["jsb"])
+    model, ids = made(tokenizer), some_music(tokenizer, length=129)
+    logits = model(input_ids=ids[:, :-1]).logits
+    # That a step is not the end is part of its first token's probability; it is left out here.
+    logits[..., EOS_ID] = float("-inf")
+    nats = -logits.log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0].unflatten(1, (-1, 4)).sum(-1)
+    torch.testing.assert_close(model.step_nats(ids[:, 1:], (0, 1, 2, 3)), nats)
+    assert not torch.allclose(model.step_nats(ids[:, 1:], (3, 1, 0, 2)), nats)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2)])
+def test_all_that_voices_can_do_together_has_the_probability_1_in_any_order(order):
+    tokenizer = make_tokenizer({"name": "jsb", "lowest_pitch": 60, "highest_pitch": 62})
+    model = made(tokenizer)
+    step = torch.cartesian_prod(*[torch.arange(4)] * 4) + REST_ID
+    before = torch.randint(REST_ID, REST_ID + 4, (40,), generator=torch.Generator().manual_seed(1))
+    nats = model.step_nats(torch.cat((before.expand(len(step), -1), step), 1), order)
+    torch.testing.assert_close(nats[:, -1].neg().exp().sum(), torch.tensor(1.0))
 
 
 def test_one_batch_is_learned_by_heart(tokenizer):
