@@ -108,6 +108,8 @@ class TrainingConfig:
     view: str = "chunks"
     """How sequences become windows: `chunks`, `crops`, which lie elsewhere in every epoch, or `bars`, which begin with
     a bar (see `shards.views`)."""
+    context_length: int = 0
+    """Tokens of a window in training, at most the model's `context_length`; 0: as many."""
     seed: int = 1
     device: str = "auto"
     sample_every: int = 0
@@ -138,7 +140,7 @@ class TrainingConfig:
         if self.learning_rate <= 0:
             raise SettingsError(f"training.learning_rate must be above 0, found {self.learning_rate}")
         not_negative = ("warmup_steps", "weight_decay", "max_grad_norm", "seed", "patience", "tokens_per_update")
-        for name in (*not_negative, "sample_every"):
+        for name in (*not_negative, "context_length", "sample_every"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"training.{name} must be 0 or more, found {getattr(self, name)}")
         if not 0 <= self.ema < 1:
@@ -211,6 +213,14 @@ class ExperimentConfig:
     model: ModelConfig
     training: TrainingConfig
     generation: GenerationConfig = field(default_factory=GenerationConfig)
+
+    def __post_init__(self) -> None:
+        """Refuse sections that contradict each other."""
+        if self.training.context_length > self.model.context_length:
+            raise SettingsError(
+                f"training.context_length must be at most that of the model, found {self.training.context_length} and "
+                f"{self.model.context_length}"
+            )
 
 
 def load_experiment(path: Path) -> ExperimentConfig:

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -69,11 +69,11 @@ class Loop(Trainer):
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         """The one that the settings name."""
         if self.settings.optimizer == "muon" and self.optimizer is None:
-            settings, of_model = self.settings, self.model if model is None else model
+            settings, of_model = self.settings, cast("TokenModel", model or self.model)
             self.optimizer = MuonAndAdamW(
                 of_model,
                 set(self.get_decay_parameter_names(of_model)),
-                vocab_size=self.model.vocab_size,
+                vocab_size=of_model.vocab_size,
                 learning_rate=settings.learning_rate,
                 weight_decay=settings.weight_decay,
                 betas=(self.args.adam_beta1, settings.adam_beta2),

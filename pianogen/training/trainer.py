@@ -211,7 +211,7 @@ def _examples(config: ExperimentConfig, shards: ShardSet, stride: int) -> Source
     """What is trained on: all sequences as they come, or datasets by their weights."""
     cut = ExampleConfig(
         view=config.training.view,
-        context_length=config.model.context_length,
+        context_length=config.training.context_length or config.model.context_length,
         stride=stride,
         seed=config.training.seed,
         augment=config.augmentation if config.augmentation.while_loading else None,

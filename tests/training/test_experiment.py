@@ -110,7 +110,13 @@ def test_all_datasets_is_told_from_a_list_of_names(tmp_path):
         ),
         ("  steps: 10", "  loggers: wandb", r"one\.yaml:\d+: training\.loggers must be a list of names, found 'wandb'"),
         ("[bach, custom]", "[]", r"one\.yaml:3: data\.datasets must be `all`, a mixture"),
-        ("  steps: 10", "  view: packed", r"one\.yaml:\d+: training\.view must be chunks or bars, found 'packed'"),
+        ("  steps: 10", "  view: packed", r"one\.yaml:\d+: training\.view must be one of .*, found 'packed'"),
+        (
+            "  steps: 10",
+            "  optimizer: sgd",
+            r"one\.yaml:\d+: training\.optimizer must be one of adamw, muon, found 'sgd'",
+        ),
+        ("  steps: 10", "  context_length: 999999", r"one\.yaml:\d*:? ?training\.context_length must be at most that"),
         ("  steps: 10", "  ema: 1", r"one\.yaml:\d+: training\.ema must be at least 0 and below 1, found 1\.0"),
         ("  steps: 10", "  patience: -1", r"one\.yaml:\d+: training\.patience must be 0 or more, found -1"),
         (

@@ -1,0 +1,214 @@
+"""Pianist on the Bach chorales by the field's definition: nats per token of the standard split, and of a clean one.
+
+    python -m benchmarks.jsb --work /tmp/jsb                     three seeds, one after the other
+    python -m benchmarks.jsb --work /tmp/jsb --split clean       no music of train is held out
+    python -m benchmarks.jsb --work /tmp/jsb --steps 500         shorter
+
+Reads JSB's chorales in ../shared/data, or the folder named. The experiment is `experiments/pianist/jsb-pianist.yaml`
+with other seeds; runs stay in the folder of `--work`, and those that are there are not trained again.
+
+    split           standard: as published, but for two chorales of train that are copies of held-out ones. clean: from
+                    train is also left out what is the same work as a held-out one, or has its melody
+    nats per token  -ln p of what each of four voices does on each 16th, over all voices and 16ths of all chorales;
+                    every chorale is read whole; that it ends or goes on is not scored
+    interval        95%, of 10,000 draws of as many chorales with replacement
+    mixture         of all seeds, in orders of voices and transpositions: the mean of the probabilities of whole steps,
+                    so it is a probability again
+    CPU minutes     of all threads of the training, validations and checkpoints included
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import math
+import resource
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import yaml
+
+from benchmarks.corpus import folder_to_read
+from pianogen.catalogue import find_dataset
+from pianogen.dedupe.candidates import find_duplicate_pairs
+from pianogen.dedupe.clusters import find_clusters
+from pianogen.dedupe.fingerprint import fingerprint_dataset
+from pianogen.ingest import ingest_dataset
+from pianogen.lake import Lake
+from pianogen.models import load_model
+from pianogen.models.pianist_steps import StepPianist
+from pianogen.settings import Settings, SplitPolicy, load_settings
+from pianogen.shards import ShardSet, build_shards
+from pianogen.splits import assign_splits
+from pianogen.tokenizers.jsb import REST_ID
+from pianogen.training.experiment import load_experiment
+from pianogen.training.launch import run_training
+
+EXPERIMENT = Path(__file__).resolve().parents[1] / "experiments" / "pianist" / "jsb-pianist.yaml"
+POLICIES = {"standard": SplitPolicy(group_works=False), "clean": SplitPolicy(group_shared_melodies=True)}
+HELD_OUT = ("validation", "test")
+ORDERS = ("SBAT", "SATB", "BTAS", "BSAT", "SBTA", "TSBA", "ABST", "STBA")
+TRANSPOSITIONS = (0, -1, 1, -2, 2)
+NUM_DRAWS = 10_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", nargs="?", type=Path)
+    parser.add_argument("--work", type=Path, required=True, help="folder of lake and runs")
+    parser.add_argument("--split", choices=POLICIES, default="standard")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--steps", type=int, help="updates, in place of the experiment's")
+    options = parser.parse_args()
+    settings = settings_of(options.work.absolute(), options.split)
+    lake = prepare(folder_to_read(options.folder, "jsb", "Jsb16thSeparated.json"), settings)
+    trained = [train(lake, settings, seed, options.steps) for seed in options.seeds]
+    pieces = {split: pieces_of(trained[0].shards, split) for split in ("train", *HELD_OUT)}
+    counted = ", ".join(f"{len(found)} {split}" for split, found in pieces.items())
+    print(f"{options.split} split: {counted} (train before transposition); {trained[0].parameters:,} parameters")
+    found = look_at(trained, pieces)
+    print_found(found)
+    (settings.experiments / "found.json").write_text(json.dumps(found, indent=1))
+
+
+class Trained(NamedTuple):
+    """A finished run."""
+
+    seed: int
+    model: StepPianist
+    shards: ShardSet
+    cpu_minutes: float
+
+    @property
+    def parameters(self) -> int:
+        """Weights."""
+        return sum(weight.numel() for weight in self.model.parameters())
+
+    @property
+    def order(self) -> str:
+        """Of voices in a step."""
+        return self.shards.tokenizer.options["order"]
+
+
+def settings_of(work: Path, split: str) -> Settings:
+    """Of a folder for lake, runs and experiments."""
+    root = work / split
+    root.mkdir(parents=True, exist_ok=True)
+    return dataclasses.replace(
+        load_settings(None),
+        root=root,
+        lake=root / "lake",
+        runs=root / "runs",
+        experiments=root,
+        workers=1,
+        splits=POLICIES[split],
+    )
+
+
+def prepare(folder: Path, settings: Settings) -> Lake:
+    """A lake of the chorales with its splits."""
+    lake = Lake(settings.lake)
+    found = sorted(folder.rglob("Jsb16thSeparated.json"))
+    if not found:
+        sys.exit(f"{folder}: no Jsb16thSeparated.json in it or below. Name a folder that has it")
+    dataset = dataclasses.replace(find_dataset(settings, "jsb"), folder=found[0].parent)
+    ingest_dataset(lake, dataset, settings)
+    fingerprint_dataset(lake, dataset.name, settings)
+    find_duplicate_pairs(lake, settings=settings)
+    find_clusters(lake, [dataset.name], settings.splits)
+    assign_splits(lake, [dataset], settings.splits)
+    return lake
+
+
+def train(lake: Lake, settings: Settings, seed: int, steps: int | None) -> Trained:
+    """The experiment with another seed, to its end."""
+    sections = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))
+    sections["training"]["seed"] = seed
+    if steps:
+        sections["training"]["steps"] = steps
+    path = settings.experiments / f"jsb-pianist-{seed}.yaml"
+    path.write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
+    config = load_experiment(path)
+    build_shards(lake, settings, name=config.name, tokenizer=config.tokenizer, augment=config.augmentation)
+    before = _of_children()
+    folder = run_training(path, settings)
+    spent, kept = _of_children() - before, folder / "cpu_minutes.json"
+    if not kept.exists():
+        kept.write_text(json.dumps(spent / 60))
+    shards = ShardSet(lake, config.name)
+    model = load_model(folder / "best", "pianist", len(shards.tokenizer.vocab))
+    assert isinstance(model, StepPianist)
+    return Trained(seed, model, shards, json.loads(kept.read_text()))
+
+
+def _of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def pieces_of(shards: ShardSet, split: str) -> list[torch.Tensor]:
+    """Ids of whole chorales as they are, without BOS and EOS, (1, S * 4) each."""
+    sequences = shards.sequences(split)
+    chosen = np.flatnonzero(np.asarray(sequences.semitones) == 0)
+    return [torch.from_numpy(np.asarray(sequences[i][1:-1], np.int64))[None] for i in chosen]
+
+
+@torch.inference_mode()
+def nats_of(one: Trained, ids: torch.Tensor, order: str = "", semitones: int = 0) -> torch.Tensor | None:
+    """-ln p of each step, (S,); None where a transposition leaves the range."""
+    moved = torch.where(ids > REST_ID, ids + semitones, ids)
+    if ((ids > REST_ID) & ((moved <= REST_ID) | (moved >= one.model.vocab_size))).any():
+        return None
+    return one.model.step_nats(moved, [one.order.index(voice) for voice in order or one.order])[0].double()
+
+
+def look_at(trained: Sequence[Trained], pieces: dict[str, list[torch.Tensor]]) -> dict[str, Any]:
+    """Nats per token of each model and of the mixture."""
+    return {
+        "seeds": [{"seed": one.seed, **{s: mixture([one], pieces[s], [""], [0]) for s in HELD_OUT}} for one in trained],
+        "mixture": {split: mixture(trained, pieces[split], ORDERS, TRANSPOSITIONS) for split in HELD_OUT},
+        "cpu_minutes": [one.cpu_minutes for one in trained],
+    }
+
+
+def mixture(
+    trained: Sequence[Trained], pieces: list[torch.Tensor], orders: Sequence[str], transpositions: Sequence[int]
+) -> dict[str, float]:
+    """Of all models, orders and transpositions alike."""
+    nats = []
+    for ids in pieces:
+        parts = [nats_of(*way) for way in itertools.product(trained, [ids], orders, transpositions)]
+        stacked = torch.stack([part for part in parts if part is not None])
+        nats.append(math.log(len(stacked)) - (-stacked).logsumexp(0))
+    return told(nats, pieces)
+
+
+def told(nats: Sequence[torch.Tensor], pieces: Sequence[torch.Tensor]) -> dict[str, float]:
+    """Nats per token with its interval."""
+    sums = np.array([float(x.sum()) for x in nats])
+    tokens = np.array([ids.numel() for ids in pieces])
+    drawn = np.random.default_rng(1).integers(len(sums), size=(NUM_DRAWS, len(sums)))
+    low, high = np.quantile(sums[drawn].sum(1) / tokens[drawn].sum(1), (0.025, 0.975))
+    return {"nats": sums.sum() / tokens.sum(), "low": low, "high": high}
+
+
+def print_found(found: dict[str, Any]) -> None:
+    print("| | validation | 95% | test | 95% | CPU minutes |\n|---|" + "---:|" * 5)
+    for row, minutes in zip(found["seeds"], found["cpu_minutes"], strict=True):
+        print(f"| seed {row['seed']} | {_cells(row)} | {minutes:.1f} |")
+    means = [np.array([row[split]["nats"] for row in found["seeds"]]) for split in HELD_OUT]
+    spread = [f"{x.mean():.4f} ± {x.std(ddof=1) if len(x) > 1 else 0:.4f} | " for x in means]
+    print(f"| mean ± deviation | {'| '.join(spread)}| {np.mean(found['cpu_minutes']):.1f} |")
+    print(f"| mixture | {_cells(found['mixture'])} | {sum(found['cpu_minutes']):.1f} |")
+
+
+def _cells(row: dict[str, Any]) -> str:
+    return " | ".join(f"{row[s]['nats']:.4f} | {row[s]['low']:.3f}–{row[s]['high']:.3f}" for s in HELD_OUT)
+
+
+if __name__ == "__main__":
+    main()
