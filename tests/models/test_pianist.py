@@ -133,10 +133,10 @@ def test_all_that_voices_can_do_together_has_the_probability_1_in_any_order(orde
 def test_one_batch_is_learned_by_heart(tokenizer):
     model = made(tokenizer, dropout=0.0, voice_dropout=0.0, hide=0.0, hide_repeats=0.0).train()
     ids = some_music(tokenizer, length=66)
-    # The same event or step in both rows must not begin them: the first tokens say which row it is.
+    # Where both rows begin alike, nothing says which one it is: four steps of voices, three of them rests.
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(400):
-        nll = model(input_ids=ids[:, :-1], labels=ids[:, 1:]).nats[:, 4:].mean()
+        nll = model(input_ids=ids[:, :-1], labels=ids[:, 1:]).nats[:, 16:].mean()
         optimizer.zero_grad()
         nll.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)

@@ -327,7 +327,7 @@ def test_all_ranks_together_get_every_example_once(world_size, batch_size, num_e
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"view": "lines"}, "view must be one of sequences, chunks, bars, packed, found 'lines'"),
+        ({"view": "lines"}, "view must be one of sequences, chunks, crops, bars, packed, found 'lines'"),
         ({}, "the view chunks needs a context_length of 1 or more: None"),
         ({"view": "bars", "context_length": 4}, "bars and augmentation need the tokenizer"),
         ({"view": "sequences", "context_length": 4}, "the view sequences has no context_length, found 4; take chunks"),
