@@ -178,6 +178,10 @@ class PianistConfig(TransformerConfig):
     """Width of the network that chooses the voices of a step."""
     voice_dropout: float = 0.1
     """Dropout inside that network."""
+    n_gru: int = 0
+    """Recurrent layers before those of attention, for voices on steps."""
+    in_order: float = 0.5
+    """Share of steps whose voices training chooses in the tokenizer's order; those of the others in any."""
     hide: float = 0.1
     """Share of voices of earlier steps that training hides."""
     hide_repeats: float = 0.1
@@ -192,6 +196,10 @@ class PianistConfig(TransformerConfig):
         for name in ("voice_dropout", "hide", "hide_repeats"):
             if not 0 <= getattr(self, name) < 1:
                 raise SettingsError(f"model.{name} must be at least 0 and below 1, found {getattr(self, name)}")
+        if not 0 <= self.in_order <= 1:
+            raise SettingsError(f"model.in_order must lie in 0-1, found {self.in_order}")
+        if self.n_gru < 0:
+            raise SettingsError(f"model.n_gru must be 0 or more, found {self.n_gru}")
         if self.n_embd // self.n_head % 2:
             raise SettingsError(f"model.n_embd / n_head must be even, found {self.n_embd} / {self.n_head}")
 

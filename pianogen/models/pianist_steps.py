@@ -7,8 +7,8 @@ says what it expects of the next one. Its voices are then chosen one after the o
 voice has logits of pitches, of intervals from what it sang before and from voices already chosen, of degrees of the
 key, of what has been heard, and of copying what repeats offer: most of what it learns in one key it knows in all.
 
-In training the voices of each step come in random orders and some of what was before is hidden, so that the model leans
-on no single voice. It is scored and sampled in the tokenizer's order.
+In training the voices of some steps come in the tokenizer's order, in which the model is scored and sampled, those of
+the others in any, and some of what was before is hidden, so that the model leans on no single voice.
 
 B rows, T tokens, S steps, V voices, P symbols (rest and pitches), D width, K width of the network for voices.
 """
@@ -51,7 +51,8 @@ class StepPianist(TokenModel):
 
     def __init__(self, config: PianistConfig, grid: Grid) -> None:
         super().__init__(config, NUM_SPECIAL + grid.num_symbols)
-        self.grid, self.hide, self.hide_repeats = grid, config.hide, config.hide_repeats
+        self.grid, self.in_order = grid, config.in_order
+        self.hide, self.hide_repeats = config.hide, config.hide_repeats
         # Of whole bars: places in the bar are counted from the first step that is read.
         self.stride = grid.num_voices * grid.steps_per_bar
         self.trunk = _Trunk(config, grid)
@@ -61,7 +62,7 @@ class StepPianist(TokenModel):
     def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> Scores:
         """Scores of ids (B, T), the first of which is BOS or the last of a step, and of the labels that follow.
 
-        In training the nats are those of random orders of voices, and there are no logits of ids.
+        In training the nats are those of drawn orders of voices, and there are no logits of ids.
         """
         num_tokens, num_voices = input_ids.shape[1], self.grid.num_voices
         last = labels[:, -1:] if labels is not None else torch.zeros_like(input_ids[:, :1])
@@ -69,7 +70,9 @@ class StepPianist(TokenModel):
         ids = ids.view(len(input_ids), -1, num_voices)
         symbols = (ids - NUM_SPECIAL).clamp(min=0)
         if self.training and labels is not None:
-            rank = torch.rand(symbols.shape, device=symbols.device).argsort(-1)
+            straight = torch.arange(num_voices, device=symbols.device)
+            is_straight = torch.rand(*symbols.shape[:2], 1, device=symbols.device) < self.in_order
+            rank = torch.where(is_straight, straight, torch.rand(symbols.shape, device=symbols.device).argsort(-1))
             end, logits = self.ends_and_voices(symbols, input_ids[:, 0] == BOS_ID, rank)
             nats = F.cross_entropy(logits.flatten(0, 2), symbols.flatten(), reduction="none").view(symbols.shape)
             nats = torch.cat((nats[..., :1] + F.softplus(end), nats[..., 1:]), -1)
@@ -126,6 +129,7 @@ class _Trunk(nn.Module):
         self.embedding = nn.Parameter(torch.randn(sum(sizes), config.n_embd) * 0.15)
         self.embedding_norm, self.norm = nn.LayerNorm(config.n_embd), nn.LayerNorm(config.n_embd)
         self.dropout = Dropout(config.dropout)
+        self.recurrent = nn.ModuleList(_Recurrent(config) for _ in range(config.n_gru))
         layers = (RotaryLayer(config.n_embd, config.n_head, config.dropout) for _ in range(config.n_layer))
         self.layers = nn.ModuleList(layers)
 
@@ -135,10 +139,28 @@ class _Trunk(nn.Module):
         rows = seen.classes() + self.first
         x = F.embedding_bag(rows.flatten(0, 1), self.embedding, mode="sum").view(num_rows, num_steps, -1)
         x = self.dropout(self.embedding_norm(x))
+        for layer in self.recurrent:
+            x = layer(x)
         turn = rotation(torch.arange(num_steps, device=rows.device), self.head_width)
         for layer in self.layers:
             x = layer(x, turn)
         return self.norm(x)
+
+
+class _Recurrent(nn.Module):
+    """A GRU that adds to what it is given, normalised before."""
+
+    def __init__(self, config: PianistConfig) -> None:
+        super().__init__()
+        self.norm, self.dropout = nn.LayerNorm(config.n_embd), Dropout(config.dropout)
+        self.gru = nn.GRU(config.n_embd, config.n_embd, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """X (B, S, D) after this layer."""
+        # Its steps are too small for bf16 to help on a CPU.
+        with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
+            states, _ = self.gru(self.norm(x.float() if x.device.type == "cpu" else x))
+        return x + self.dropout(states)
 
 
 class _Voices(nn.Module):

@@ -24,7 +24,7 @@ from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID, make_tokenizer
 from pianogen.tokenizers.jsb import REST_ID
 
-SMALL = PianistConfig(context_length=256, n_layer=2, n_head=2, n_embd=32, d_voice=48)
+SMALL = PianistConfig(context_length=256, n_layer=2, n_gru=1, n_head=2, n_embd=32, d_voice=48)
 SCHEMES = {
     "jsb": {"name": "jsb", "order": "SBAT", "lowest_pitch": 36, "highest_pitch": 81},
     "remi": {"name": "remi"},
