@@ -2,6 +2,7 @@
 
     python -m benchmarks.jsb --work /tmp/jsb                     three seeds, one after the other
     python -m benchmarks.jsb --work /tmp/jsb --split clean       no music of train is held out
+    python -m benchmarks.jsb --work /tmp/jsb --orders SBAT BTAS  as well in another order of voices, for the mixture
     python -m benchmarks.jsb --work /tmp/jsb --steps 500         shorter
 
 Reads JSB's chorales in ../shared/data, or the folder named. The experiment is `experiments/pianist/jsb-pianist.yaml`
@@ -12,8 +13,8 @@ with other seeds; runs stay in the folder of `--work`, and those that are there 
     nats per token  -ln p of what each of four voices does on each 16th, over all voices and 16ths of all chorales;
                     every chorale is read whole; that it ends or goes on is not scored
     interval        95%, of 10,000 draws of as many chorales with replacement
-    mixture         of all seeds, in orders of voices and transpositions: the mean of the probabilities of whole steps,
-                    so it is a probability again
+    mixture         of all seeds and orders of voices, and some transpositions: the mean of the probabilities of whole
+                    steps, so it is a probability again
     CPU minutes     of all threads of the training, validations and checkpoints included
 """
 
@@ -44,14 +45,13 @@ from pianogen.models.pianist_steps import StepPianist
 from pianogen.settings import Settings, SplitPolicy, load_settings
 from pianogen.shards import ShardSet, build_shards
 from pianogen.splits import assign_splits
-from pianogen.tokenizers.jsb import REST_ID
+from pianogen.tokenizers.jsb import REST_ID, VOICES
 from pianogen.training.experiment import load_experiment
 from pianogen.training.launch import run_training
 
 EXPERIMENT = Path(__file__).resolve().parents[1] / "experiments" / "pianist" / "jsb-pianist.yaml"
 POLICIES = {"standard": SplitPolicy(group_works=False), "clean": SplitPolicy(group_shared_melodies=True)}
 HELD_OUT = ("validation", "test")
-ORDERS = ("SBAT", "SATB", "BTAS", "BSAT", "SBTA", "TSBA", "ABST", "STBA")
 TRANSPOSITIONS = (0, -1, 1, -2, 2)
 NUM_DRAWS = 10_000
 
@@ -62,15 +62,18 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of lake and runs")
     parser.add_argument("--split", choices=POLICIES, default="standard")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument(
+        "--orders", nargs="+", default=["SBAT"], help="of voices; the first one's models are told alone"
+    )
     parser.add_argument("--steps", type=int, help="updates, in place of the experiment's")
     options = parser.parse_args()
     settings = settings_of(options.work.absolute(), options.split)
     lake = prepare(folder_to_read(options.folder, "jsb", "Jsb16thSeparated.json"), settings)
-    trained = [train(lake, settings, seed, options.steps) for seed in options.seeds]
-    pieces = {split: pieces_of(trained[0].shards, split) for split in ("train", *HELD_OUT)}
-    counted = ", ".join(f"{len(found)} {split}" for split, found in pieces.items())
+    ways = itertools.product(options.orders, options.seeds)
+    trained = [train(lake, settings, seed, order, options.steps) for order, seed in ways]
+    counted = ", ".join(f"{len(pieces_of(trained[0], split))} {split}" for split in ("train", *HELD_OUT))
     print(f"{options.split} split: {counted} (train before transposition); {trained[0].parameters:,} parameters")
-    found = look_at(trained, pieces)
+    found = look_at(trained, len(options.seeds))
     print_found(found)
     (settings.experiments / "found.json").write_text(json.dumps(found, indent=1))
 
@@ -87,11 +90,6 @@ class Trained(NamedTuple):
     def parameters(self) -> int:
         """Weights."""
         return sum(weight.numel() for weight in self.model.parameters())
-
-    @property
-    def order(self) -> str:
-        """Of voices in a step."""
-        return self.shards.tokenizer.options["order"]
 
 
 def settings_of(work: Path, split: str) -> Settings:
@@ -124,13 +122,13 @@ def prepare(folder: Path, settings: Settings) -> Lake:
     return lake
 
 
-def train(lake: Lake, settings: Settings, seed: int, steps: int | None) -> Trained:
-    """The experiment with another seed, to its end."""
+def train(lake: Lake, settings: Settings, seed: int, order: str = "SBAT", steps: int | None = None) -> Trained:
+    """The experiment with another seed and order of voices, to its end."""
     sections = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))
-    sections["training"]["seed"] = seed
+    sections["training"]["seed"], sections["tokenizer"]["order"] = seed, order
     if steps:
         sections["training"]["steps"] = steps
-    path = settings.experiments / f"jsb-pianist-{seed}.yaml"
+    path = settings.experiments / f"jsb-pianist-{order.lower()}-{seed}.yaml"
     path.write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
     config = load_experiment(path)
     build_shards(lake, settings, name=config.name, tokenizer=config.tokenizer, augment=config.augmentation)
@@ -150,41 +148,42 @@ def _of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def pieces_of(shards: ShardSet, split: str) -> list[torch.Tensor]:
-    """Ids of whole chorales as they are, without BOS and EOS, (1, S * 4) each."""
-    sequences = shards.sequences(split)
+def pieces_of(one: Trained, split: str) -> list[torch.Tensor]:
+    """Ids of whole chorales as they are, without BOS and EOS, in the model's order of voices, (1, S * 4) each."""
+    sequences = one.shards.sequences(split)
     chosen = np.flatnonzero(np.asarray(sequences.semitones) == 0)
     return [torch.from_numpy(np.asarray(sequences[i][1:-1], np.int64))[None] for i in chosen]
 
 
 @torch.inference_mode()
-def nats_of(one: Trained, ids: torch.Tensor, order: str = "", semitones: int = 0) -> torch.Tensor | None:
+def nats_of(one: Trained, ids: torch.Tensor, semitones: int) -> torch.Tensor | None:
     """-ln p of each step, (S,); None where a transposition leaves the range."""
     moved = torch.where(ids > REST_ID, ids + semitones, ids)
     if ((ids > REST_ID) & ((moved <= REST_ID) | (moved >= one.model.vocab_size))).any():
         return None
-    return one.model.step_nats(moved, [one.order.index(voice) for voice in order or one.order])[0].double()
+    return one.model.step_nats(moved, range(len(VOICES)))[0].double()
 
 
-def look_at(trained: Sequence[Trained], pieces: dict[str, list[torch.Tensor]]) -> dict[str, Any]:
-    """Nats per token of each model and of the mixture."""
+def look_at(trained: Sequence[Trained], num_alone: int) -> dict[str, Any]:
+    """Nats per token of the first models, each alone, and of the mixture of all."""
+    alone = trained[:num_alone]
     return {
-        "seeds": [{"seed": one.seed, **{s: mixture([one], pieces[s], [""], [0]) for s in HELD_OUT}} for one in trained],
-        "mixture": {split: mixture(trained, pieces[split], ORDERS, TRANSPOSITIONS) for split in HELD_OUT},
+        "seeds": [{"seed": one.seed, **{split: mixture([one], split, [0]) for split in HELD_OUT}} for one in alone],
+        "mixture": {split: mixture(trained, split, TRANSPOSITIONS) for split in HELD_OUT},
         "cpu_minutes": [one.cpu_minutes for one in trained],
     }
 
 
-def mixture(
-    trained: Sequence[Trained], pieces: list[torch.Tensor], orders: Sequence[str], transpositions: Sequence[int]
-) -> dict[str, float]:
-    """Of all models, orders and transpositions alike."""
+def mixture(trained: Sequence[Trained], split: str, transpositions: Sequence[int]) -> dict[str, float]:
+    """Of all models and transpositions alike."""
+    pieces = [pieces_of(one, split) for one in trained]
     nats = []
-    for ids in pieces:
-        parts = [nats_of(*way) for way in itertools.product(trained, [ids], orders, transpositions)]
+    for versions in zip(*pieces, strict=True):
+        ways = itertools.product(zip(trained, versions, strict=True), transpositions)
+        parts = [nats_of(one, ids, semitones) for (one, ids), semitones in ways]
         stacked = torch.stack([part for part in parts if part is not None])
         nats.append(math.log(len(stacked)) - (-stacked).logsumexp(0))
-    return told(nats, pieces)
+    return told(nats, pieces[0])
 
 
 def told(nats: Sequence[torch.Tensor], pieces: Sequence[torch.Tensor]) -> dict[str, float]:
@@ -198,11 +197,11 @@ def told(nats: Sequence[torch.Tensor], pieces: Sequence[torch.Tensor]) -> dict[s
 
 def print_found(found: dict[str, Any]) -> None:
     print("| | validation | 95% | test | 95% | CPU minutes |\n|---|" + "---:|" * 5)
-    for row, minutes in zip(found["seeds"], found["cpu_minutes"], strict=True):
+    for row, minutes in zip(found["seeds"], found["cpu_minutes"], strict=False):
         print(f"| seed {row['seed']} | {_cells(row)} | {minutes:.1f} |")
     means = [np.array([row[split]["nats"] for row in found["seeds"]]) for split in HELD_OUT]
     spread = [f"{x.mean():.4f} ± {x.std(ddof=1) if len(x) > 1 else 0:.4f} | " for x in means]
-    print(f"| mean ± deviation | {'| '.join(spread)}| {np.mean(found['cpu_minutes']):.1f} |")
+    print(f"| mean ± deviation | {'| '.join(spread)}| {np.mean(found['cpu_minutes'][: len(means[0])]):.1f} |")
     print(f"| mixture | {_cells(found['mixture'])} | {sum(found['cpu_minutes']):.1f} |")
 
 
