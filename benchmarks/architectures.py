@@ -30,7 +30,6 @@ from pianogen.lake import Lake
 from pianogen.models import load_model
 from pianogen.settings import Settings, load_settings
 from pianogen.shards import ShardSet, build_shards
-from pianogen.training.experiment import load_experiment
 from pianogen.training.launch import run_training
 from pianogen.training.runs import require_run
 
@@ -126,7 +125,7 @@ class Bench:
         spent, kept = _of_children() - before, folder / "cpu_minutes.json"
         if not kept.exists():
             kept.write_text(json.dumps(spent / 60))
-        run = require_run(folder, load_experiment(path).name)
+        run = require_run(folder)
         return {
             "folder": folder,
             "minutes": json.loads(kept.read_text()),
