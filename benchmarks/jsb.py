@@ -70,7 +70,7 @@ def main() -> None:
     settings = settings_of(options.work.absolute(), options.split)
     lake = prepare(folder_to_read(options.folder, "jsb", "Jsb16thSeparated.json"), settings)
     ways = itertools.product(options.orders, options.seeds)
-    trained = [train(lake, settings, seed, order, options.steps) for order, seed in ways]
+    trained = [train(lake, settings, options.experiment, seed, order, options.steps) for order, seed in ways]
     counted = ", ".join(f"{len(pieces_of(trained[0], split))} {split}" for split in ("train", *HELD_OUT))
     print(f"{options.split} split: {counted} (train before transposition); {trained[0].parameters:,} parameters")
     found = look_at(trained, len(options.seeds))
@@ -122,13 +122,15 @@ def prepare(folder: Path, settings: Settings) -> Lake:
     return lake
 
 
-def train(lake: Lake, settings: Settings, seed: int, order: str = "SBAT", steps: int | None = None) -> Trained:
+def train(
+    lake: Lake, settings: Settings, experiment: Path, seed: int, order: str = "SBAT", steps: int | None = None
+) -> Trained:
     """The experiment with another seed and order of voices, to its end."""
-    sections = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))
+    sections = yaml.safe_load(experiment.read_text(encoding="utf-8"))
     sections["training"]["seed"], sections["tokenizer"]["order"] = seed, order
     if steps:
         sections["training"]["steps"] = steps
-    path = settings.experiments / f"jsb-pianist-{order.lower()}-{seed}.yaml"
+    path = settings.experiments / f"{experiment.stem}-{order.lower()}-{seed}.yaml"
     path.write_text(yaml.safe_dump(sections, sort_keys=False), encoding="utf-8")
     config = load_experiment(path)
     build_shards(lake, settings, name=config.name, tokenizer=config.tokenizer, augment=config.augmentation)

@@ -113,7 +113,8 @@ class StepPianist(TokenModel):
             seen = what_is_seen(symbols, begins, self.grid)
             read = seen.hidden(self.hide, self.hide_repeats) if self.training else seen
         expected = self.trunk(read)
-        return self.end(expected).float(), self.voices(expected, read, symbols, rank)
+        # What tells endings apart would be learned by heart, of few endings: it changes nothing but its own weights.
+        return self.end(expected.detach()).float(), self.voices(expected, read, symbols, rank)
 
 
 class _Trunk(nn.Module):

@@ -14,7 +14,7 @@ TRIVIAL = 0.762
 
 def test_after_a_minute_it_knows_more_than_that_voices_stay(real_data, tmp_path):
     settings = settings_of(tmp_path, "standard")
-    trained = train(prepare(real_data / "jsb", settings), settings, seed=1, steps=60)
+    trained = train(prepare(real_data / "jsb", settings), settings, jsb.EXPERIMENT, seed=1, steps=60)
     for split, number in zip(HELD_OUT, (76, 77), strict=True):
         assert len(pieces_of(trained, split)) == number
         assert 0.3 < mixture([trained], split, [0])["nats"] < TRIVIAL
