@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="folder of lake and runs")
     parser.add_argument("--split", choices=POLICIES, default="standard")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--experiment", type=Path, default=EXPERIMENT, help="file to train")
     parser.add_argument(
         "--orders", nargs="+", default=["SBAT"], help="of voices; the first one's models are told alone"
     )
