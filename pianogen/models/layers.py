@@ -19,17 +19,18 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.threshold = round(p * 256)
+        self.p = p
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """X, in training with some values 0 and the others larger."""
-        if not self.training or not self.threshold:
+        threshold = round(self.p * 256)
+        if not self.training or not threshold:
             return x
         if x.device.type != "cpu":
-            return F.dropout(x, self.threshold / 256)
+            return F.dropout(x, threshold / 256)
         words = torch.empty(-(-x.numel() // 8), dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= self.threshold
-        return x * kept * (256 / (256 - self.threshold))
+        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= threshold
+        return x * kept * (256 / (256 - threshold))
 
 
 def rotation(positions: torch.Tensor, width: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -49,6 +49,8 @@ class StepPianist(TokenModel):
         grid: what ids mean.
     """
 
+    hidden_shares = ("hide", "hide_repeats")
+
     def __init__(self, config: PianistConfig, grid: Grid) -> None:
         super().__init__(config, NUM_SPECIAL + grid.num_symbols)
         self.grid, self.in_order = grid, config.in_order

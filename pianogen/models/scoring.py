@@ -7,7 +7,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -66,6 +66,8 @@ class TokenModel(nn.Module):
 
     stride = 1
     """Tokens of a sequence that it reads begin at a multiple of this: as many as are a unit to it."""
+    hidden_shares: ClassVar[tuple[str, ...]] = ()
+    """Attributes that say how much of what it reads training hides at random."""
     scheme: Mapping[str, Any] | None = None
     """Settings of the tokenizer, where it looks inside ids."""
 

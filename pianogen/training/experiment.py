@@ -89,6 +89,9 @@ class TrainingConfig:
     weight_decay: float = 0.1
     max_grad_norm: float = 1.0
     adam_beta2: float = 0.99
+    dropout_end: float = 1.0
+    """Share of the model's dropout, and of what else it hides in training, that is left at the last step; it falls
+    linearly from all of it."""
     ema: float = 0.0
     """Decay, per update, of the average of the weights that is validated and kept; 0: the weights themselves are."""
     patience: int = 0
@@ -145,6 +148,13 @@ class TrainingConfig:
                 raise SettingsError(f"training.{name} must be 0 or more, found {getattr(self, name)}")
         if not 0 <= self.ema < 1:
             raise SettingsError(f"training.ema must be at least 0 and below 1, found {self.ema}")
+        if not 0 <= self.dropout_end <= 1:
+            raise SettingsError(f"training.dropout_end must lie in 0-1, found {self.dropout_end}")
+        if self.dropout_end < 1 and self.compile:
+            raise SettingsError(
+                "training.compile would compile anew at every step, where training.dropout_end lets dropout fall; "
+                "leave out one of them"
+            )
         if self.tokens_per_update and self.gradient_accumulation_steps > 1:
             raise SettingsError(
                 f"training.tokens_per_update decides how many forward passes an update takes: leave out "

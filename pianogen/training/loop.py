@@ -11,6 +11,7 @@ from transformers import Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from pianogen.models.devices import Device
+from pianogen.models.noise import Noise
 from pianogen.models.scoring import TokenModel
 from pianogen.training import checkpoints
 from pianogen.training.experiment import TrainingConfig
@@ -65,6 +66,7 @@ class Loop(Trainer):
         self.lineage = lineage
         self.settings = settings
         self.device = device
+        self.noise = Noise(cast("torch.nn.Module", self.model))
 
     def create_optimizer(self, model=None) -> torch.optim.Optimizer:
         """The one that the settings name."""
@@ -108,12 +110,14 @@ class Loop(Trainer):
 
     def training_step(self, model, inputs: Update, num_items_in_batch=None):
         """All forward and backward passes of an update; its loss, over all ranks."""
-        device = self.device.torch_device
+        device, settings = self.device.torch_device, self.settings
         # So no random state has to be saved, for however many ranks: dropout is all that draws.
-        drawn = np.random.SeedSequence([self.settings.seed, self.state.global_step, self.ranks.index])
+        drawn = np.random.SeedSequence([settings.seed, self.state.global_step, self.ranks.index])
         torch.manual_seed(int(drawn.generate_state(1, np.uint64)[0] >> 1))
         if not model.training:
             model.train()
+        if settings.dropout_end < 1:
+            self.noise.scale(1 - (1 - settings.dropout_end) * self.state.global_step / settings.steps)
         num_targets = self.ranks.sum(torch.tensor(inputs.num_targets, dtype=torch.float32, device=device))
         total = torch.zeros((), device=device)
         for i, batch in enumerate(inputs.batches):

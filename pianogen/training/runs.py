@@ -38,9 +38,11 @@ from pianogen.training.experiment import ExperimentConfig
 CODE = (
     "pianogen.models",
     "pianogen.models.devices",
+    "pianogen.models.noise",
     "pianogen.training.trainer",
     "pianogen.training.loop",
     "pianogen.training.recorder",
+    "pianogen.training.optimizers",
     "pianogen.training.averaging",
     "pianogen.training.loading",
     "pianogen.shards.examples",

@@ -12,6 +12,7 @@ from pianogen.errors import SettingsError, TrainingError
 from pianogen.models import config_class, count_parameters, load_model, make_model
 from pianogen.models.configs import CONFIGS
 from pianogen.models.music_transformer import relative_attention, skewed
+from pianogen.models.noise import Noise
 from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.base import PAD_ID
 
@@ -112,6 +113,21 @@ def test_a_folder_of_weights_of_another_size_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(text.replace('"n_hidden": 16', '"n_hidden": 17'))
     with pytest.raises(TrainingError, match=f"{tmp_path}: not a model of this version"):
         load_model(tmp_path, "gru", VOCAB_SIZE)
+
+
+def test_noise_can_be_taken_back_to_none_and_comes_again(variant):
+    torch.manual_seed(0)
+    model = make_model(config_of(variant, dropout=0.5), VOCAB_SIZE).train()
+    noise, ids = Noise(model), some_ids()
+
+    def is_random():
+        return not torch.equal(model(input_ids=ids).logits, model(input_ids=ids).logits)
+
+    assert is_random()
+    noise.scale(0.0)
+    assert not is_random()
+    noise.scale(0.5)
+    assert is_random()
 
 
 def test_one_batch_is_learned_by_heart(variant):

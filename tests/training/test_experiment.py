@@ -118,6 +118,12 @@ def test_all_datasets_is_told_from_a_list_of_names(tmp_path):
         ),
         ("  steps: 10", "  context_length: 999999", r"one\.yaml:\d*:? ?training\.context_length must be at most that"),
         ("  steps: 10", "  ema: 1", r"one\.yaml:\d+: training\.ema must be at least 0 and below 1, found 1\.0"),
+        ("  steps: 10", "  dropout_end: 1.5", r"one\.yaml:\d+: training\.dropout_end must lie in 0-1, found 1\.5"),
+        (
+            "  steps: 10",
+            "  dropout_end: 0\n  compile: true",
+            r"compile anew at every step, where training\.drop",
+        ),
         ("  steps: 10", "  patience: -1", r"one\.yaml:\d+: training\.patience must be 0 or more, found -1"),
         (
             "  steps: 10",

@@ -14,6 +14,7 @@ from test_architectures import StopAfter
 from pianogen.evaluation.likelihood import choose_within, measure
 from pianogen.lake import Lake
 from pianogen.models import load_model
+from pianogen.models.noise import Noise
 from pianogen.shards import ShardSet
 from pianogen.train import StopSignal, train_experiment
 from pianogen.training.checkpoints import checkpoint_path, checkpoint_steps, read_progress
@@ -90,6 +91,25 @@ def test_without_an_average_none_is_saved_and_training_is_the_same_with_one(shar
     assert not list(plain.folder.rglob("average.safetensors"))
     assert plain.nll() == averaged.nll()
     assert plain.nll("validation") != averaged.nll("validation")
+
+
+def test_dropout_falls_to_what_is_left_at_the_end_and_goes_on_falling_after_a_stop(shared_lake, tmp_path, monkeypatch):
+    shares = []
+    scale = Noise.scale
+    monkeypatch.setattr(Noise, "scale", lambda noise, by: (shares.append(by), scale(noise, by)))
+    options = {**ALL, "steps": 8, "dropout_end": 0.2}
+    undisturbed, stopped = (Run(shared_lake, tmp_path / name, **options) for name in ("undisturbed", "stopped"))
+    assert undisturbed.train() == 0
+    falling = [1 - 0.8 * step / 8 for step in range(8)]
+    assert shares == pytest.approx(falling)
+    shares.clear()
+    assert stopped.train(StopAfter(3)) != 0
+    assert stopped.train() == 0
+    assert shares == pytest.approx(falling)
+    assert stopped.nll() == undisturbed.nll()
+    constant = Run(shared_lake, tmp_path / "constant", **{**options, "dropout_end": 1.0})
+    assert constant.train() == 0
+    assert constant.nll() != undisturbed.nll()
 
 
 class Scripted:
