@@ -25,6 +25,7 @@ from filelock import FileLock, Timeout
 from pianogen.errors import PianogenError
 from pianogen.lake import Lake
 from pianogen.settings import CheckpointLimits, Settings, load_settings
+from pianogen.training.calibration import calibrate
 from pianogen.training.experiment import ExperimentConfig, load_experiment
 from pianogen.training.loggers import THREAD, About, telling
 from pianogen.training.runs import read_run, run_folder
@@ -224,9 +225,7 @@ def _train_locked(
     beginning = beginning_of(config, shards, lake, settings.runs, folder)
     validation = shards.sequences("validation")
     chosen = choose_within(validation, config.training.validation_tokens)
-    validate = functools.partial(
-        measure, sequences=validation, chosen=chosen, context_length=config.model.context_length
-    )
+    of_validation = {"sequences": validation, "chosen": chosen, "context_length": config.model.context_length}
     sampler = TrainingSampler(lake, shards, config) if config.training.sample_every and is_first else None
     about = About(
         folder=folder, experiment=config.name, run_id=folder.name, lineage=lineage_of(config, shards, beginning)
@@ -245,7 +244,8 @@ def _train_locked(
             config,
             shards,
             folder,
-            validate=validate,
+            validate=functools.partial(measure, **of_validation),
+            calibrate=functools.partial(calibrate, **of_validation),
             stop=stop,
             report=report,
             sampler=sampler,

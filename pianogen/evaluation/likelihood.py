@@ -16,7 +16,7 @@ compared across vocabularies.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,21 @@ def score(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_lengt
         sequences: tokens with BOS first, at least one each: ids, or rows of numbers.
         context_length: the most tokens that the model takes.
     """
+    nats = np.zeros(len(sequences))
+    with torch.inference_mode():
+        for places, of_windows in nats_of_windows(model, sequences, context_length):
+            for i, value in zip(places, of_windows.tolist(), strict=True):
+                nats[i] += value
+    return nats
+
+
+def nats_of_windows(
+    model: torch.nn.Module, sequences: Sequence[np.ndarray], context_length: int
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    """Batches of windows, which together score each token once: indices of their sequences, and nats, fp64, (B,).
+
+    Args: as of `score`.
+    """
     windows = [
         (i, *window)
         for i, ids in enumerate(sequences)
@@ -93,7 +108,6 @@ def score(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_lengt
     ]
     # Longest first: windows of one batch differ little in length, so there is little padding.
     windows.sort(key=lambda window: (window[1] - window[2], window[0], window[1]))
-    nats = np.zeros(len(sequences))
     device = next(model.parameters(), torch.empty(0)).device
     was_training = model.training
     model.eval()
@@ -101,11 +115,9 @@ def score(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_lengt
         batch_size = max(1, BATCH_TOKENS // context_length)
         for first in range(0, len(windows), batch_size):
             batch = windows[first : first + batch_size]
-            for (i, *_), value in zip(batch, _score_batch(model, sequences, batch, device), strict=True):
-                nats[i] += value
+            yield [i for i, *_ in batch], _nats_of_batch(model, sequences, batch, device)
     finally:
         model.train(was_training)
-    return nats
 
 
 def scoring_windows(num_targets: int, context_length: int, stride: int = 1) -> list[tuple[int, int, int]]:
@@ -129,10 +141,9 @@ def scoring_windows(num_targets: int, context_length: int, stride: int = 1) -> l
     return windows
 
 
-@torch.inference_mode()
-def _score_batch(
+def _nats_of_batch(
     model: torch.nn.Module, sequences: Sequence[np.ndarray], windows: list[tuple[int, int, int, int]], device
-) -> list[float]:
+) -> torch.Tensor:
     longest = max(end - start for _, start, end, _ in windows)
     width = sequences[0].shape[1:]
     shape, kind = (len(windows), longest, *width), np.float32 if width else np.int64
@@ -144,5 +155,5 @@ def _score_batch(
         targets[row, : end - start] = tokens[1:]
         counted[row, skip : end - start] = True
     given, following = (torch.from_numpy(ids).to(device) for ids in (input_ids, targets))
-    nats = model(input_ids=given, labels=following).nats.cpu().double().numpy()
-    return (nats * counted).sum(axis=1).tolist()
+    nats = model(input_ids=given, labels=following).nats.cpu().double()
+    return (nats * torch.from_numpy(counted)).sum(1)

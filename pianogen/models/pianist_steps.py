@@ -61,6 +61,11 @@ class StepPianist(TokenModel):
         self.voices = _Voices(config, grid)
         self.end = nn.Linear(config.n_embd, 1)
 
+    @property
+    def calibration(self) -> list[nn.Parameter]:
+        """How sure each voice is, and how much rather it goes on than it moves, at each place in the beat."""
+        return [self.voices.sureness, self.voices.staying]
+
     def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> Scores:
         """Scores of ids (B, T), the first of which is BOS or the last of a step, and of the labels that follow.
 
@@ -192,6 +197,11 @@ class _Voices(nn.Module):
         self.by_length = nn.Parameter(torch.zeros(2, num_voices, NUM_LENGTHS))
         self.together = nn.Parameter(torch.zeros(num_voices, num_voices, 2 * num_symbols - 1))
         """Logits of the interval of each voice from another one that was chosen."""
+        # Of each voice at each place in the beat: ln of what its logits are multiplied by, and what is added to that of
+        # doing what it did before. Not trained: chosen on the validation split, see `TokenModel.calibration`.
+        places = (grid.steps_per_beat, num_voices)
+        self.sureness = nn.Parameter(torch.zeros(places), requires_grad=False)
+        self.staying = nn.Parameter(torch.zeros(places), requires_grad=False)
 
     def forward(self, expected: torch.Tensor, seen: Seen, symbols: torch.Tensor, rank: torch.Tensor) -> torch.Tensor:
         """Logits of each voice, fp32, (B, S, V, P).
@@ -217,7 +227,14 @@ class _Voices(nn.Module):
         logits = logits + by_degree.gather(-1, degree[:, :, None].expand(logits.shape)) * has_degree[:, :, None]
         logits = logits + (by_heard[..., None, :] * seen.heard).sum(-1)
         logits = logits + self.beside(symbols, is_known)
-        return logits.scatter_add(-1, *self.copied(seen, copying))
+        return self.calibrated(logits.scatter_add(-1, *self.copied(seen, copying)), seen)
+
+    def calibrated(self, logits: torch.Tensor, seen: Seen) -> torch.Tensor:
+        """Logits (B, S, V, P) as sure as they should be."""
+        in_beat, has_before = seen.place[..., 1], seen.known < self.grid.num_symbols
+        logits = logits * self.sureness[in_beat].exp()[..., None]
+        before = seen.known.clamp(max=self.grid.num_symbols - 1)[..., None]
+        return logits.scatter_add(-1, before, (self.staying[in_beat] * has_before)[..., None])
 
     def state(self, expected: torch.Tensor, seen: Seen, symbols: torch.Tensor, is_known: torch.Tensor) -> torch.Tensor:
         """What each voice goes by, (B, S, V, K)."""

@@ -76,6 +76,11 @@ class TokenModel(nn.Module):
         self.settings = config
         self.vocab_size = vocab_size
 
+    @property
+    def calibration(self) -> list[nn.Parameter]:
+        """Numbers that scale and shift logits; training leaves them, and `training.calibration` chooses them after."""
+        return []
+
     def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> Scores:
         """Scores of ids (B, T), and of the labels (B, T) that follow them."""
         return scored(self.logits(input_ids), labels)

@@ -92,6 +92,9 @@ class TrainingConfig:
     dropout_end: float = 1.0
     """Share of the model's dropout, and of what else it hides in training, that is left at the last step; it falls
     linearly from all of it."""
+    calibrate: bool = False
+    """After training, choose on the validation split how sure the model is, where it has numbers for it; see
+    `training.calibration`."""
     ema: float = 0.0
     """Decay, per update, of the average of the weights that is validated and kept; 0: the weights themselves are."""
     patience: int = 0

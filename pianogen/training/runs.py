@@ -43,6 +43,7 @@ CODE = (
     "pianogen.training.loop",
     "pianogen.training.recorder",
     "pianogen.training.optimizers",
+    "pianogen.training.calibration",
     "pianogen.training.averaging",
     "pianogen.training.loading",
     "pianogen.shards.examples",

@@ -4,21 +4,23 @@
   all ranks; padding counts in neither. HF Trainer is given one item an update, and what is accumulated is decided here.
 - Validation is the shared evaluator's (evaluation/likelihood.py), on a fixed part of the validation split, in fp32.
 - The model kept is the checkpoint of the fewest validation bits per note, or the average of the weights there.
+- With `calibrate`, how sure that model is is then chosen on the same part of the validation split.
 - Seeded: what is random in an update depends on seed, step and rank alone. On a CPU two trainings give the same weights
   bit for bit, interrupted or not.
 """
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from transformers import PrinterCallback, TrainingArguments, set_seed
 
 from pianogen.errors import TrainingError
-from pianogen.models import make_model, require_fit
+from pianogen.models import load_model, make_model, require_fit
 from pianogen.models.devices import Device, fixed_threads, pick_device
+from pianogen.models.scoring import TokenModel
 from pianogen.shards import ShardSet
 from pianogen.shards.examples import ExampleConfig, Examples, Mixture, Source
 from pianogen.training import checkpoints
@@ -42,6 +44,7 @@ def train(
     folder: Path,
     *,
     validate: Validate,
+    calibrate: Callable[[TokenModel], None] = lambda model: None,
     stop: StopRequest,
     report: Report = lambda metrics: None,
     sampler: Sampler | None = None,
@@ -56,6 +59,7 @@ def train(
         shards: its shard set.
         folder: the run's folder; the caller holds its lock.
         validate: scores the model on the validation split.
+        calibrate: chooses there how sure it is, where the experiment asks for it.
         stop: asked after every step.
         report: given every line of metrics.
         sampler: draws samples with the current weights, every `training.sample_every` steps.
@@ -67,8 +71,8 @@ def train(
         What run.json says, to the first rank; an empty one to others; None when a stop was asked for before the end.
 
     Raises:
-        TrainingError: the loss is not finite, the batch cannot be shared among the ranks, torch cannot compile, a
-            checkpoint is another run's, or there is no room for the next one.
+        TrainingError: the loss is not finite, the model cannot be calibrated, the batch cannot be shared among the
+            ranks, torch cannot compile, a checkpoint is another run's, or there is no room for the next one.
     """
     settings = config.training
     ranks = ranks or Ranks()
@@ -81,9 +85,8 @@ def train(
     last = _last_checkpoint(folder, ranks, lineage)
     progress = checkpoints.read_progress(last) if last else Progress()
     device = pick_device(settings.device, settings.precision, ranks.local_index)
-    threads = fixed_threads(settings.cpu_threads) if device.is_cpu else contextlib.nullcontext()
     if not _is_done(progress, settings):
-        with threads, _metrics_file(folder, progress, ranks) as metrics:
+        with _threads(settings, device), _metrics_file(folder, progress, ranks) as metrics:
             samples = Samples(folder, settings.sample_every, sampler) if sampler else None
             recorder = Recorder(settings, progress, metrics, validate, stop, report, samples, ranks)
             trainer = _make_trainer(config, shards, folder, device, recorder, lineage, beginning, room)
@@ -93,7 +96,15 @@ def train(
                 trainer.train(resume_from_checkpoint=str(last) if last else None)
     if not _is_done(progress, settings):
         return None
-    return _publish(config, shards, folder, device, progress, ranks.size, beginning, room) if ranks.is_first else {}
+    if not ranks.is_first:
+        return {}
+    with _threads(settings, device):
+        return _publish(config, shards, folder, device, progress, ranks.size, validate, calibrate, beginning, room)
+
+
+def _threads(settings: TrainingConfig, device: Device) -> contextlib.AbstractContextManager[None]:
+    """Weights depend on how many there are."""
+    return fixed_threads(settings.cpu_threads) if device.is_cpu else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
@@ -151,6 +162,11 @@ def _make_trainer(
     require_fit(config.model, shards.tokenizer)
     set_seed(settings.seed)
     model = make_model(config.model, len(shards.tokenizer.vocab), shards.tokenizer)
+    if settings.calibrate and not getattr(model, "calibration", ()):
+        raise TrainingError(
+            f"training.calibrate: {config.model.name} of {shards.tokenizer.name} has no numbers to choose after "
+            "training; leave it out"
+        )
     if beginning and not recorder.progress.step:
         beginning.initialise(model, config, shards)
     if room:
@@ -233,11 +249,14 @@ def _publish(
     device: Device,
     progress: Progress,
     num_processes: int,
+    validate: Validate,
+    calibrate: Callable[[TokenModel], None],
     beginning: Beginning | None = None,
     room: Room | None = None,
 ) -> dict[str, Any]:
     """Write `best/`, then run.json; safe to repeat."""
     best = checkpoints.checkpoint_path(folder, progress.best_step)
+    nll, bits_per_note = progress.best_nll, progress.best_bits_per_note
     with checkpoints.aside(folder) as target:
         if room:
             room.require((best / checkpoints.WEIGHTS_FILE).stat().st_size)
@@ -245,6 +264,13 @@ def _publish(
             shutil.copyfile(best / name, target / name)
         if config.training.ema:
             shutil.copyfile(best / checkpoints.AVERAGE_FILE, target / checkpoints.WEIGHTS_FILE)
+        if config.training.calibrate:
+            model = cast("TokenModel", load_model(target, config.model.name, len(shards.tokenizer.vocab)))
+            calibrate(model.to(device.torch_device))
+            found = validate(model)
+            nll, bits_per_note = found.nll, found.bits_per_note
+            model.cpu().save_pretrained(target)
+            checkpoints.stamp_weights(target / checkpoints.WEIGHTS_FILE, lineage_of(config, shards, beginning))
         write_json(target / "tokenizer_settings.json", shards.info["tokenizer"])
         swap_in(target, folder / BEST)
     model = make_model(config.model, len(shards.tokenizer.vocab), shards.tokenizer)
@@ -261,8 +287,8 @@ def _publish(
         "steps": progress.step,
         "stopped_early": progress.stopped_early,
         "best_step": progress.best_step,
-        "validation_nll": progress.best_nll,
-        "validation_bits_per_note": progress.best_bits_per_note,
+        "validation_nll": nll,
+        "validation_bits_per_note": bits_per_note,
         "num_validation_performances": progress.num_validation_performances,
         "seed": config.training.seed,
         "device": device.torch_device.type,
