@@ -66,7 +66,5 @@ def test_a_model_without_such_numbers_is_refused_before_it_trains(shared_lake, t
         calibrate(model, MUSIC, [0], 32)
     config = load_experiment(write_tiny_experiment(tmp_path, steps=4, calibrate=True))
     settings = dataclasses.replace(settings_in(tmp_path), lake=shared_lake)
-    with pytest.raises(
-        TrainingError, match=r"training\.calibrate: gpt2 of remi has no numbers to choose"
-    ):
+    with pytest.raises(TrainingError, match=r"training\.calibrate: gpt2 of remi has no numbers to choose"):
         train_experiment(config, settings, StopSignal())
