@@ -15,7 +15,7 @@ from pianogen.models.scoring import TokenModel
 from pianogen.shards import Sequences
 
 MAX_ITERATIONS = 12
-"""Of the search; each reads the sequences once or twice. More change the sixth digit."""
+"""Of the search; each reads the sequences at least once."""
 
 
 def calibrate(model: TokenModel, sequences: Sequences, chosen: Sequence[int], context_length: int) -> None:
