@@ -13,8 +13,9 @@ with other seeds; runs stay in the folder of `--work`, and those that are there 
     nats per token  -ln p of what each of four voices does on each 16th, over all voices and 16ths of all chorales;
                     every chorale is read whole; that it ends or goes on is not scored
     interval        95%, of 10,000 draws of as many chorales with replacement
-    mixture         of all seeds and orders of voices, and some transpositions: the mean of the probabilities of whole
-                    steps, so it is a probability again
+    mixture         of all seeds and orders of voices, of each the model that is published and the run's last weights,
+                    calibrated like it, and of some transpositions: the mean of the probabilities of whole steps, so it
+                    is a probability again
     CPU minutes     of all threads of the training, validations and checkpoints included
 """
 
@@ -32,6 +33,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import yaml
+from safetensors.torch import load_file
 
 from benchmarks.corpus import folder_to_read
 from pianogen.catalogue import find_dataset
@@ -46,8 +48,11 @@ from pianogen.settings import Settings, SplitPolicy, load_settings
 from pianogen.shards import ShardSet, build_shards
 from pianogen.splits import assign_splits
 from pianogen.tokenizers.jsb import REST_ID, VOICES
+from pianogen.training.calibration import calibrate
+from pianogen.training.checkpoints import AVERAGE_FILE, checkpoint_path, checkpoint_steps
 from pianogen.training.experiment import load_experiment
 from pianogen.training.launch import run_training
+from pianogen.training.runs import require_run
 
 EXPERIMENT = Path(__file__).resolve().parents[1] / "experiments" / "pianist" / "jsb-pianist.yaml"
 POLICIES = {"standard": SplitPolicy(group_works=False), "clean": SplitPolicy(group_shared_melodies=True)}
@@ -86,6 +91,7 @@ class Trained(NamedTuple):
     model: StepPianist
     shards: ShardSet
     cpu_minutes: float
+    folder: Path
 
     @property
     def parameters(self) -> int:
@@ -143,7 +149,22 @@ def train(
     shards = ShardSet(lake, config.name)
     model = load_model(folder / "best", "pianist", len(shards.tokenizer.vocab))
     assert isinstance(model, StepPianist)
-    return Trained(seed, model, shards, json.loads(kept.read_text()))
+    return Trained(seed, model, shards, json.loads(kept.read_text()), folder)
+
+
+def with_last_weights(one: Trained) -> list[Trained]:
+    """The run with the model that is published, and with its last weights; once where they are the same."""
+    run, last = require_run(one.folder), max(checkpoint_steps(one.folder))
+    if last == run["best_step"]:
+        return [one]
+    checkpoint = checkpoint_path(one.folder, last)
+    model = load_model(checkpoint, "pianist", len(one.shards.tokenizer.vocab))
+    assert isinstance(model, StepPianist)
+    model.load_state_dict(load_file(checkpoint / AVERAGE_FILE))
+    validation = one.shards.sequences("validation")
+    chosen = np.flatnonzero(np.asarray(validation.semitones) == 0)
+    calibrate(model, validation, chosen.tolist(), run["context_length"])
+    return [one, one._replace(model=model)]
 
 
 def _of_children() -> float:
@@ -154,7 +175,7 @@ def _of_children() -> float:
 def pieces_of(one: Trained, split: str) -> list[torch.Tensor]:
     """Ids of whole chorales as they are, without BOS and EOS, in the model's order of voices, (1, S * 4) each."""
     sequences = one.shards.sequences(split)
-    chosen = np.flatnonzero(np.asarray(sequences.semitones) == 0)
+    chosen = np.flatnonzero(np.asarray(sequences.semitones) == 0).tolist()
     return [torch.from_numpy(np.asarray(sequences[i][1:-1], np.int64))[None] for i in chosen]
 
 
@@ -170,9 +191,10 @@ def nats_of(one: Trained, ids: torch.Tensor, semitones: int) -> torch.Tensor | N
 def look_at(trained: Sequence[Trained], num_alone: int) -> dict[str, Any]:
     """Nats per token of the first models, each alone, and of the mixture of all."""
     alone = trained[:num_alone]
+    members = [member for one in trained for member in with_last_weights(one)]
     return {
         "seeds": [{"seed": one.seed, **{split: mixture([one], split, [0]) for split in HELD_OUT}} for one in alone],
-        "mixture": {split: mixture(trained, split, TRANSPOSITIONS) for split in HELD_OUT},
+        "mixture": {split: mixture(members, split, TRANSPOSITIONS) for split in HELD_OUT},
         "cpu_minutes": [one.cpu_minutes for one in trained],
     }
 
