@@ -22,6 +22,9 @@ run: $(INSTALLED) ## the whole graph on the starter data and data/custom
 # A file's tests share what they set up; in the order of their names, the long files do not come last.
 WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
+# A worker has a core; with two threads each they would wait for each other.
+test fast: export OMP_NUM_THREADS := 1
+
 test: check ## every check and every test
 	$(BIN)/python -m pytest $(WORKERS)
 
