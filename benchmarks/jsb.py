@@ -14,8 +14,8 @@ with other seeds; runs stay in the folder of `--work`, and those that are there 
                     every chorale is read whole; that it ends or goes on is not scored
     interval        95%, of 10,000 draws of as many chorales with replacement
     mixture         of all seeds and orders of voices, of each the model that is published and the run's last weights,
-                    calibrated like it, and of some transpositions: the mean of the probabilities of whole steps, so it
-                    is a probability again
+                    averaged and calibrated like it, and of some transpositions: the mean of the probabilities of whole
+                    steps, so it is a probability again
     CPU minutes     of all threads of the training, validations and checkpoints included
 """
 
@@ -45,12 +45,12 @@ from pianogen.lake import Lake
 from pianogen.models import load_model
 from pianogen.models.pianist_steps import StepPianist
 from pianogen.settings import Settings, SplitPolicy, load_settings
-from pianogen.shards import ShardSet, build_shards
+from pianogen.shards import Sequences, ShardSet, build_shards
 from pianogen.splits import assign_splits
 from pianogen.tokenizers.jsb import REST_ID, VOICES
 from pianogen.training.calibration import calibrate
 from pianogen.training.checkpoints import AVERAGE_FILE, checkpoint_path, checkpoint_steps
-from pianogen.training.experiment import load_experiment
+from pianogen.training.experiment import ExperimentConfig, load_experiment
 from pianogen.training.launch import run_training
 from pianogen.training.runs import require_run
 
@@ -87,7 +87,7 @@ def main() -> None:
 class Trained(NamedTuple):
     """A finished run."""
 
-    seed: int
+    config: ExperimentConfig
     model: StepPianist
     shards: ShardSet
     cpu_minutes: float
@@ -147,24 +147,35 @@ def train(
     if not kept.exists():
         kept.write_text(json.dumps(spent / 60))
     shards = ShardSet(lake, config.name)
-    model = load_model(folder / "best", "pianist", len(shards.tokenizer.vocab))
-    assert isinstance(model, StepPianist)
-    return Trained(seed, model, shards, json.loads(kept.read_text()), folder)
+    return Trained(config, _loaded(folder / "best", shards), shards, json.loads(kept.read_text()), folder)
 
 
 def with_last_weights(one: Trained) -> list[Trained]:
     """The run with the model that is published, and with its last weights; once where they are the same."""
-    run, last = require_run(one.folder), max(checkpoint_steps(one.folder))
-    if last == run["best_step"]:
+    last = max(checkpoint_steps(one.folder))
+    if last == require_run(one.folder)["best_step"]:
         return [one]
     checkpoint = checkpoint_path(one.folder, last)
-    model = load_model(checkpoint, "pianist", len(one.shards.tokenizer.vocab))
-    assert isinstance(model, StepPianist)
-    model.load_state_dict(load_file(checkpoint / AVERAGE_FILE))
-    validation = one.shards.sequences("validation")
-    chosen = np.flatnonzero(np.asarray(validation.semitones) == 0)
-    calibrate(model, validation, chosen.tolist(), run["context_length"])
+    model = _loaded(checkpoint, one.shards)
+    # As a run makes of the best what it publishes.
+    if one.config.training.ema:
+        model.load_state_dict(load_file(checkpoint / AVERAGE_FILE))
+    if one.config.training.calibrate:
+        validation = one.shards.sequences("validation")
+        calibrate(model, validation, _as_they_are(validation), one.config.model.context_length)
     return [one, one._replace(model=model)]
+
+
+def _loaded(folder: Path, shards: ShardSet) -> StepPianist:
+    model = load_model(folder, "pianist", len(shards.tokenizer.vocab))
+    assert isinstance(model, StepPianist)
+    return model
+
+
+def _as_they_are(sequences: Sequences) -> list[int]:
+    """Those that are not transposed, in an order of the chorales that does not depend on the tokenizer's settings."""
+    chosen = np.flatnonzero(np.asarray(sequences.semitones) == 0).tolist()
+    return sorted(chosen, key=lambda i: sequences.performance_ids[i])
 
 
 def _of_children() -> float:
@@ -175,8 +186,7 @@ def _of_children() -> float:
 def pieces_of(one: Trained, split: str) -> list[torch.Tensor]:
     """Ids of whole chorales as they are, without BOS and EOS, in the model's order of voices, (1, S * 4) each."""
     sequences = one.shards.sequences(split)
-    chosen = np.flatnonzero(np.asarray(sequences.semitones) == 0).tolist()
-    return [torch.from_numpy(np.asarray(sequences[i][1:-1], np.int64))[None] for i in chosen]
+    return [torch.from_numpy(np.asarray(sequences[i][1:-1], np.int64))[None] for i in _as_they_are(sequences)]
 
 
 @torch.inference_mode()
@@ -193,10 +203,14 @@ def look_at(trained: Sequence[Trained], num_alone: int) -> dict[str, Any]:
     alone = trained[:num_alone]
     members = [member for one in trained for member in with_last_weights(one)]
     return {
-        "seeds": [{"seed": one.seed, **{split: mixture([one], split, [0]) for split in HELD_OUT}} for one in alone],
+        "seeds": [_told_alone(one) for one in alone],
         "mixture": {split: mixture(members, split, TRANSPOSITIONS) for split in HELD_OUT},
         "cpu_minutes": [one.cpu_minutes for one in trained],
     }
+
+
+def _told_alone(one: Trained) -> dict[str, Any]:
+    return {"seed": one.config.training.seed, **{split: mixture([one], split, [0]) for split in HELD_OUT}}
 
 
 def mixture(trained: Sequence[Trained], split: str, transpositions: Sequence[int]) -> dict[str, float]:
