@@ -69,16 +69,19 @@ lock: $(INSTALLED) ## choose the newest versions that pyproject.toml allows
 clean: ## remove .venv; data stays
 	rm -rf $(VENV)
 
+# Python compiles a module when it is first imported; pip would compile all there are, most of which never is.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile
+
 $(INSTALLED): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "pianogen needs Python 3.11 or newer, and no python3 was found on PATH"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(f"pianogen needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Set PYTHON=/path/to/python3.11" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation --editable .
 	@echo "compiling what is compiled, once"
 	@$(BIN)/python -m pianogen.precompile
 	@touch $@
 
 $(BENCH_INSTALLED): requirements-bench.lock $(INSTALLED)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.lock
+	$(INSTALL) -r requirements-bench.lock
 	@touch $@

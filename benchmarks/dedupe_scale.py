@@ -44,7 +44,11 @@ NUM_ADDED = 100
 
 
 def planted(num: int) -> set[tuple[str, str]]:
-    return {tuple(sorted((performance_id(n), performance_id(n - 4)))) for n in range(num) if is_copy(n)}
+    return {ordered(performance_id(n), performance_id(n - 4)) for n in range(num) if is_copy(n)}
+
+
+def ordered(a: str, b: str) -> tuple[str, str]:
+    return min(a, b), max(a, b)
 
 
 def judge(found: set[tuple[str, str]], num: int) -> str:
@@ -65,7 +69,7 @@ def run_datasketch(lake: Lake, num: int, threshold: float) -> str:
                 held = np.unique(shingles(notes.pitch, notes.onset_sec, notes.offset_sec, sampling=1).shingle)
                 sketch = MinHash(num_perm=128)
                 sketch.update_batch([value.tobytes() for value in held])
-                found |= {tuple(sorted((notes.performance_id, other))) for other in index.query(sketch)}
+                found |= {ordered(notes.performance_id, str(other)) for other in index.query(sketch)}
                 index.insert(notes.performance_id, sketch)
     seconds = time.perf_counter() - start
     return f"datasketch, threshold {threshold}: {seconds:.0f} s, {judge(found, num)}"

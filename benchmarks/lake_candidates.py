@@ -41,7 +41,8 @@ class Corpus:
 
 def corpus_from_table(notes: pa.Table) -> Corpus:
     """A corpus of rows that stand performance by performance, ascending by id."""
-    runs = pc.run_end_encode(notes["performance_id"].combine_chunks())
+    encode = pc.run_end_encode  # pyright: ignore[reportAttributeAccessIssue]
+    runs = encode(notes["performance_id"].combine_chunks())
     return Corpus(runs.values.to_pylist(), np.concatenate(([0], runs.run_ends.to_numpy())), notes)
 
 

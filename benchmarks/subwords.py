@@ -81,7 +81,8 @@ def miditok_of(base_vocab: tuple[str, ...]) -> Any:
 
     remi = REMI(TokenizerConfig(pitch_range=(21, 108), special_tokens=["PAD", "BOS", "EOS"], use_pitchdrum_tokens=False,
                                 use_time_signatures=False))  # fmt: skip
-    assert tuple(sorted(remi.vocab, key=remi.vocab.get)) == base_vocab
+    ids: Any = remi.vocab
+    assert tuple(sorted(ids, key=ids.get)) == base_vocab
     return remi
 
 

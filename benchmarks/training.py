@@ -42,11 +42,12 @@ from pianogen.train import StopSignal
 from pianogen.training import trainer
 from pianogen.training.checkpoints import Progress
 from pianogen.training.experiment import ExperimentConfig, TrainingConfig
+from pianogen.training.lineage import lineage_of
 from pianogen.training.loading import ExampleDataset, Update
 from pianogen.training.recorder import Recorder
 
 ROWS, CONTEXT = 16, 256
-SIZE = {"n_layer": 3, "n_head": 4, "n_embd": 128}
+SIZE: dict[str, Any] = {"n_layer": 3, "n_head": 4, "n_embd": 128}
 FIRST = 3
 """Updates that are not counted."""
 ROUNDS = 3
@@ -120,7 +121,7 @@ def run_hf(shards: ShardSet, scratch: Path, steps: int, **config: Any) -> Clock:
         report_to="none",
         disable_tqdm=True,
     )
-    source = trainer._examples(experiment(0.1), shards)
+    source = trainer.examples_of(experiment(0.1), shards)
     torch.manual_seed(0)
     model = transformers.GPT2LMHeadModel(
         transformers.GPT2Config(**sizes, bos_token_id=1, eos_token_id=2, use_cache=False, **config)
@@ -133,7 +134,7 @@ def run_hf(shards: ShardSet, scratch: Path, steps: int, **config: Any) -> Clock:
 
 
 def experiment(dropout: float, steps: int = 1, **training: Any) -> ExperimentConfig:
-    never = {"validate_every": 10**6, "checkpoint_every": 10**6, "log_every": 10**6}
+    never: dict[str, Any] = {"validate_every": 10**6, "checkpoint_every": 10**6, "log_every": 10**6}
     return ExperimentConfig(
         name="training",
         model=Gpt2Config(context_length=CONTEXT, dropout=dropout, **SIZE),
@@ -144,10 +145,11 @@ def experiment(dropout: float, steps: int = 1, **training: Any) -> ExperimentCon
 def our_trainer(shards: ShardSet, scratch: Path, steps: int, dropout: float, **training: Any) -> Any:
     # A step more than is made, so that the last one, which is validated and saved, is never reached.
     config = experiment(dropout, steps + 1, **training)
-    found = SimpleNamespace(nll=0.0, bits_per_note=0.0, num_tokens=1, num_performances=1)
+    found: Any = SimpleNamespace(nll=0.0, bits_per_note=0.0, num_tokens=1, num_performances=1)
     recorder = Recorder(config.training, Progress(), None, lambda model: found, StopSignal(), lambda line: None)
     device = pick_device("cpu", config.training.precision)
-    return trainer._make_trainer(config, shards, scratch, device, recorder)
+    made = trainer.Training(config, shards, scratch, device, lineage_of(config, shards))
+    return trainer.make_trainer(made, recorder)
 
 
 class End(TrainerCallback):

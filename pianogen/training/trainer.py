@@ -10,8 +10,9 @@
 """
 
 import contextlib
+import dataclasses
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -36,6 +37,19 @@ from pianogen.training.recorder import Recorder, Report, StopRequest, Validate
 from pianogen.training.room import Room
 from pianogen.training.runs import BEST, RUN_FILE, swap_in, write_json
 from pianogen.training.samples import Sampler, Samples
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What stays the same from the first step to what is published."""
+
+    config: ExperimentConfig
+    shards: ShardSet
+    folder: Path
+    device: Device
+    lineage: dict[str, Any]
+    beginning: Beginning | None = None
+    room: Room | None = None
 
 
 def train(
@@ -81,15 +95,16 @@ def train(
             f"training.batch_size must be a multiple of the number of processes that share it, "
             f"found {settings.batch_size} and {ranks.size}"
         )
-    lineage = lineage_of(config, shards, beginning)
-    last = _last_checkpoint(folder, ranks, lineage)
-    progress = checkpoints.read_progress(last) if last else Progress()
     device = pick_device(settings.device, settings.precision, ranks.local_index)
+    lineage = lineage_of(config, shards, beginning)
+    training = Training(config, shards, folder, device, lineage, beginning, room)
+    last = _last_checkpoint(training, ranks)
+    progress = checkpoints.read_progress(last) if last else Progress()
     if not _is_done(progress, settings):
         with _threads(settings, device), _metrics_file(folder, progress, ranks) as metrics:
             samples = Samples(folder, settings.sample_every, sampler) if sampler else None
             recorder = Recorder(settings, progress, metrics, validate, stop, report, samples, ranks)
-            trainer = _make_trainer(config, shards, folder, device, recorder, lineage, beginning, room)
+            trainer = make_trainer(training, recorder)
             if recorder.average and last:
                 recorder.average.load(last / checkpoints.AVERAGE_FILE)
             with _compiler_told() if settings.compile else contextlib.nullcontext():
@@ -99,7 +114,8 @@ def train(
     if not ranks.is_first:
         return {}
     with _threads(settings, device):
-        return _publish(config, shards, folder, device, progress, ranks.size, validate, calibrate, beginning, room)
+        _publish_best(training, progress, validate, calibrate)
+        return _publish_run(training, progress, ranks.size)
 
 
 def _threads(settings: TrainingConfig, device: Device) -> contextlib.AbstractContextManager[None]:
@@ -124,16 +140,16 @@ def _is_done(progress: Progress, settings: TrainingConfig) -> bool:
     return progress.stopped_early or progress.step >= settings.steps
 
 
-def _last_checkpoint(folder: Path, ranks: Ranks, lineage: Mapping[str, Any]) -> Path | None:
+def _last_checkpoint(training: Training, ranks: Ranks) -> Path | None:
     """Where the first rank says that training goes on from; others may look while it still tidies up."""
-    step = -1
+    folder, run_id, step = training.folder, training.lineage["run_id"], -1
     if ranks.is_first:
         folder.mkdir(parents=True, exist_ok=True)
         checkpoints.remove_abandoned(folder)
         steps = checkpoints.checkpoint_steps(folder)
         for step in steps:
             found = checkpoints.checkpoint_path(folder, step)
-            checkpoints.require_same_run(found, lineage["run_id"], f"delete {found.parent} to train from the beginning")
+            checkpoints.require_same_run(found, run_id, f"delete {found.parent} to train from the beginning")
         step = max(steps, default=-1)
     step = ranks.from_first(step)
     return checkpoints.checkpoint_path(folder, step) if step >= 0 else None
@@ -148,16 +164,13 @@ def _metrics_file(folder: Path, progress: Progress, ranks: Ranks) -> Iterator[Me
         yield metrics
 
 
-def _make_trainer(
-    config: ExperimentConfig,
-    shards: ShardSet,
-    folder: Path,
-    device: Device,
-    recorder: Recorder,
-    lineage: dict[str, Any],
-    beginning: Beginning | None = None,
-    room: Room | None = None,
-) -> "Loop":
+def make_trainer(training: Training, recorder: Recorder) -> Loop:
+    """HF Trainer with a model as it begins, and its updates from where `recorder.progress` is.
+
+    Raises:
+        TrainingError: the model does not read these tokens, cannot be calibrated, or has no room for checkpoints.
+    """
+    config, shards, device = training.config, training.shards, training.device
     settings, ranks = config.training, recorder.ranks
     require_fit(config.model, shards.tokenizer)
     set_seed(settings.seed)
@@ -167,12 +180,12 @@ def _make_trainer(
             f"training.calibrate: {config.model.name} of {shards.tokenizer.name} has no numbers to choose after "
             "training; leave it out"
         )
-    if beginning and not recorder.progress.step:
-        beginning.initialise(model, config, shards)
-    if room:
-        room.begin(model)
+    if training.beginning and not recorder.progress.step:
+        training.beginning.initialise(model, config, shards)
+    if training.room:
+        training.room.begin(model)
     updates = Updates(
-        _examples(config, shards, getattr(model, "stride", 1)),
+        examples_of(config, shards, getattr(model, "stride", 1)),
         settings.batch_size,
         num_batches=settings.gradient_accumulation_steps,
         num_targets=settings.tokens_per_update,
@@ -181,7 +194,7 @@ def _make_trainer(
         world_size=ranks.size,
     )
     args = TrainingArguments(
-        output_dir=str(folder),
+        output_dir=str(training.folder),
         seed=settings.seed,
         max_steps=settings.steps,
         ignore_data_skip=True,  # the updates begin where they should
@@ -206,12 +219,12 @@ def _make_trainer(
         push_to_hub=False,
     )
     trainer = Loop(
-        folder,
+        training.folder,
         recorder,
-        lineage,
+        training.lineage,
         settings,
         device,
-        room,
+        training.room,
         model=model,
         args=args,
         train_dataset=updates,
@@ -223,8 +236,14 @@ def _make_trainer(
     return trainer
 
 
-def _examples(config: ExperimentConfig, shards: ShardSet, stride: int) -> Source:
-    """What is trained on: all sequences as they come, or datasets by their weights."""
+def examples_of(config: ExperimentConfig, shards: ShardSet, stride: int = 1) -> Source:
+    """What is trained on: all sequences as they come, or datasets by their weights.
+
+    Args:
+        config: the experiment.
+        shards: its shard set.
+        stride: of the model; windows begin at multiples of it.
+    """
     cut = ExampleConfig(
         view=config.training.view,
         context_length=config.training.context_length or config.model.context_length,
@@ -242,40 +261,36 @@ def _examples(config: ExperimentConfig, shards: ShardSet, stride: int) -> Source
     return Mixture(sources, weights, config.training.seed)
 
 
-def _publish(
-    config: ExperimentConfig,
-    shards: ShardSet,
-    folder: Path,
-    device: Device,
-    progress: Progress,
-    num_processes: int,
-    validate: Validate,
-    calibrate: Callable[[TokenModel], None],
-    beginning: Beginning | None = None,
-    room: Room | None = None,
-) -> dict[str, Any]:
-    """Write `best/`, then run.json; safe to repeat."""
+def _publish_best(
+    training: Training, progress: Progress, validate: Validate, calibrate: Callable[[TokenModel], None]
+) -> None:
+    """Write `best/`, of the best checkpoint; safe to repeat. What is calibrated is validated again."""
+    config, shards, folder = training.config, training.shards, training.folder
     best = checkpoints.checkpoint_path(folder, progress.best_step)
-    nll, bits_per_note = progress.best_nll, progress.best_bits_per_note
     with checkpoints.aside(folder) as target:
-        if room:
-            room.require((best / checkpoints.WEIGHTS_FILE).stat().st_size)
+        if training.room:
+            training.room.require((best / checkpoints.WEIGHTS_FILE).stat().st_size)
         for name in (checkpoints.WEIGHTS_FILE, "config.json", checkpoints.LINEAGE_FILE):
             shutil.copyfile(best / name, target / name)
         if config.training.ema:
             shutil.copyfile(best / checkpoints.AVERAGE_FILE, target / checkpoints.WEIGHTS_FILE)
         if config.training.calibrate:
             model = cast("TokenModel", load_model(target, config.model.name, len(shards.tokenizer.vocab)))
-            calibrate(model.to(device.torch_device))
+            calibrate(model.to(training.device.torch_device))
             found = validate(model)
-            nll, bits_per_note = found.nll, found.bits_per_note
+            progress.best_nll, progress.best_bits_per_note = found.nll, found.bits_per_note
             model.cpu().save_pretrained(target)
-            checkpoints.stamp_weights(target / checkpoints.WEIGHTS_FILE, lineage_of(config, shards, beginning))
+            checkpoints.stamp_weights(target / checkpoints.WEIGHTS_FILE, training.lineage)
         write_json(target / "tokenizer_settings.json", shards.info["tokenizer"])
         swap_in(target, folder / BEST)
+
+
+def _publish_run(training: Training, progress: Progress, num_processes: int) -> dict[str, Any]:
+    """Write run.json, which says that the run is finished, and give it."""
+    config, shards = training.config, training.shards
     model = make_model(config.model, len(shards.tokenizer.vocab), shards.tokenizer)
     run = {
-        **origin(config, shards, beginning),
+        **origin(config, shards, training.beginning),
         "status": "finished",
         "model": config.model.name,
         "tokenizer": shards.tokenizer.name,
@@ -287,12 +302,12 @@ def _publish(
         "steps": progress.step,
         "stopped_early": progress.stopped_early,
         "best_step": progress.best_step,
-        "validation_nll": nll,
-        "validation_bits_per_note": bits_per_note,
+        "validation_nll": progress.best_nll,
+        "validation_bits_per_note": progress.best_bits_per_note,
         "num_validation_performances": progress.num_validation_performances,
         "seed": config.training.seed,
-        "device": device.torch_device.type,
-        "precision": device.precision,
+        "device": training.device.torch_device.type,
+        "precision": training.device.precision,
         "num_processes": num_processes,
         "num_train_tokens": progress.num_tokens,
         "train_sec": progress.train_sec,
@@ -301,5 +316,5 @@ def _publish(
         "peak_gpu_memory_mb": progress.peak_gpu_memory_mb,
         "checkpoint": BEST,
     }
-    write_json(folder / RUN_FILE, run)
+    write_json(training.folder / RUN_FILE, run)
     return run

@@ -160,7 +160,8 @@ def first_gradients(config: ExperimentConfig, shards: ShardSet, folder):
         recorder = trainer.Recorder(
             config.training, progress, metrics, lambda model: scored, StopSignal(), lambda line: None
         )
-        run = trainer._make_trainer(config, shards, folder, pick_device("cpu"), recorder, lineage_of(config, shards))
+        training = trainer.Training(config, shards, folder, pick_device("cpu"), lineage_of(config, shards))
+        run = trainer.make_trainer(training, recorder)
         gradients = Gradients()
         run.add_callback(gradients)
         model = trainer.make_model(config.model, len(shards.tokenizer.vocab))
