@@ -13,29 +13,30 @@ with other seeds; runs stay in the folder of `--work`, and those that are there 
     nats per token  -ln p of what each of four voices does on each 16th, over all voices and 16ths of all chorales;
                     every chorale is read whole; that it ends or goes on is not scored
     interval        95%, of 10,000 draws of as many chorales with replacement
+    learning on     the network for voices learns from every beat once it is scored, and forgets it after the chorale
     mixture         of all seeds and orders of voices, of each the model that is published and the run's last weights,
-                    averaged and calibrated like it, and of some transpositions: the mean of the probabilities of whole
-                    steps, so it is a probability again
+                    averaged and calibrated like it, and of some transpositions (none where they learn on): the mean of
+                    the probabilities of whole steps, so it is a probability again
     CPU minutes     of all threads of the training, validations and checkpoints included
 """
 
 import argparse
 import dataclasses
+import functools
 import itertools
 import json
-import math
 import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 import yaml
 from safetensors.torch import load_file
 
 from benchmarks.corpus import folder_to_read
+from benchmarks.jsb_scores import Trained, as_they_are, mixture, nats_learning_on, nats_of, pieces_of
 from pianogen.catalogue import find_dataset
 from pianogen.dedupe.candidates import find_duplicate_pairs
 from pianogen.dedupe.clusters import find_clusters
@@ -45,12 +46,11 @@ from pianogen.lake import Lake
 from pianogen.models import load_model
 from pianogen.models.pianist_steps import StepPianist
 from pianogen.settings import Settings, SplitPolicy, load_settings
-from pianogen.shards import Sequences, ShardSet, build_shards
+from pianogen.shards import ShardSet, build_shards
 from pianogen.splits import assign_splits
-from pianogen.tokenizers.jsb import REST_ID, VOICES
 from pianogen.training.calibration import calibrate
 from pianogen.training.checkpoints import AVERAGE_FILE, checkpoint_path, checkpoint_steps
-from pianogen.training.experiment import ExperimentConfig, load_experiment
+from pianogen.training.experiment import load_experiment
 from pianogen.training.launch import run_training
 from pianogen.training.runs import require_run
 
@@ -58,7 +58,6 @@ EXPERIMENT = Path(__file__).resolve().parents[1] / "experiments" / "pianist" / "
 POLICIES = {"standard": SplitPolicy(group_works=False), "clean": SplitPolicy(group_shared_melodies=True)}
 HELD_OUT = ("validation", "test")
 TRANSPOSITIONS = (0, -1, 1, -2, 2)
-NUM_DRAWS = 10_000
 
 
 def main() -> None:
@@ -82,21 +81,6 @@ def main() -> None:
     found = look_at(trained, len(options.seeds))
     print_found(found)
     (settings.experiments / "found.json").write_text(json.dumps(found, indent=1))
-
-
-class Trained(NamedTuple):
-    """A finished run."""
-
-    config: ExperimentConfig
-    model: StepPianist
-    shards: ShardSet
-    cpu_minutes: float
-    folder: Path
-
-    @property
-    def parameters(self) -> int:
-        """Weights."""
-        return sum(weight.numel() for weight in self.model.parameters())
 
 
 def settings_of(work: Path, split: str) -> Settings:
@@ -162,7 +146,7 @@ def with_last_weights(one: Trained) -> list[Trained]:
         model.load_state_dict(load_file(checkpoint / AVERAGE_FILE))
     if one.config.training.calibrate:
         validation = one.shards.sequences("validation")
-        calibrate(model, validation, _as_they_are(validation), one.config.model.context_length)
+        calibrate(model, validation, as_they_are(validation), one.config.model.context_length)
     return [one, one._replace(model=model)]
 
 
@@ -172,76 +156,43 @@ def _loaded(folder: Path, shards: ShardSet) -> StepPianist:
     return model
 
 
-def _as_they_are(sequences: Sequences) -> list[int]:
-    """Those that are not transposed, in an order of the chorales that does not depend on the tokenizer's settings."""
-    chosen = np.flatnonzero(np.asarray(sequences.semitones) == 0).tolist()
-    return sorted(chosen, key=lambda i: sequences.performance_ids[i])
-
-
 def _of_children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def pieces_of(one: Trained, split: str) -> list[torch.Tensor]:
-    """Ids of whole chorales as they are, without BOS and EOS, in the model's order of voices, (1, S * 4) each."""
-    sequences = one.shards.sequences(split)
-    return [torch.from_numpy(np.asarray(sequences[i][1:-1], np.int64))[None] for i in _as_they_are(sequences)]
-
-
-@torch.inference_mode()
-def nats_of(one: Trained, ids: torch.Tensor, semitones: int) -> torch.Tensor | None:
-    """-ln p of each step, (S,); None where a transposition leaves the range."""
-    moved = torch.where(ids > REST_ID, ids + semitones, ids)
-    if ((ids > REST_ID) & ((moved <= REST_ID) | (moved >= one.model.vocab_size))).any():
-        return None
-    return one.model.step_nats(moved, range(len(VOICES)))[0].double()
-
-
 def look_at(trained: Sequence[Trained], num_alone: int) -> dict[str, Any]:
-    """Nats per token of the first models, each alone, and of the mixture of all."""
-    alone = trained[:num_alone]
+    """Nats per token of the first models, each alone, and of the mixture of all; of both, as they learn on, too."""
     members = [member for one in trained for member in with_last_weights(one)]
+    transposed = [functools.partial(nats_of, semitones=semitones) for semitones in TRANSPOSITIONS]
     return {
-        "seeds": [_told_alone(one) for one in alone],
-        "mixture": {split: mixture(members, split, TRANSPOSITIONS) for split in HELD_OUT},
+        "seeds": [_told_alone(one) for one in trained[:num_alone]],
+        "mixture": {split: mixture(members, split, transposed) for split in HELD_OUT},
+        "mixture, learning on": {split: mixture(members, split, [nats_learning_on]) for split in HELD_OUT},
         "cpu_minutes": [one.cpu_minutes for one in trained],
     }
 
 
 def _told_alone(one: Trained) -> dict[str, Any]:
-    return {"seed": one.config.training.seed, **{split: mixture([one], split, [0]) for split in HELD_OUT}}
-
-
-def mixture(trained: Sequence[Trained], split: str, transpositions: Sequence[int]) -> dict[str, float]:
-    """Of all models and transpositions alike."""
-    pieces = [pieces_of(one, split) for one in trained]
-    nats = []
-    for versions in zip(*pieces, strict=True):
-        ways = itertools.product(zip(trained, versions, strict=True), transpositions)
-        parts = [nats_of(one, ids, semitones) for (one, ids), semitones in ways]
-        stacked = torch.stack([part for part in parts if part is not None])
-        nats.append(math.log(len(stacked)) - (-stacked).logsumexp(0))
-    return told(nats, pieces[0])
-
-
-def told(nats: Sequence[torch.Tensor], pieces: Sequence[torch.Tensor]) -> dict[str, float]:
-    """Nats per token with its interval."""
-    sums = np.array([float(x.sum()) for x in nats])
-    tokens = np.array([ids.numel() for ids in pieces])
-    drawn = np.random.default_rng(1).integers(len(sums), size=(NUM_DRAWS, len(sums)))
-    low, high = np.quantile(sums[drawn].sum(1) / tokens[drawn].sum(1), (0.025, 0.975))
-    return {"nats": sums.sum() / tokens.sum(), "low": low, "high": high}
+    ways = {"nats": nats_of, "learning_on": nats_learning_on}
+    told = {name: {split: mixture([one], split, [way]) for split in HELD_OUT} for name, way in ways.items()}
+    return {"seed": one.config.training.seed, **told}
 
 
 def print_found(found: dict[str, Any]) -> None:
     print("| | validation | 95% | test | 95% | CPU minutes |\n|---|" + "---:|" * 5)
     for row, minutes in zip(found["seeds"], found["cpu_minutes"], strict=False):
-        print(f"| seed {row['seed']} | {_cells(row)} | {minutes:.1f} |")
-    means = [np.array([row[split]["nats"] for row in found["seeds"]]) for split in HELD_OUT]
-    spread = [f"{x.mean():.4f} ± {x.std(ddof=1) if len(x) > 1 else 0:.4f} | " for x in means]
-    print(f"| mean ± deviation | {'| '.join(spread)}| {np.mean(found['cpu_minutes'][: len(means[0])]):.1f} |")
-    print(f"| mixture | {_cells(found['mixture'])} | {sum(found['cpu_minutes']):.1f} |")
+        print(f"| seed {row['seed']} | {_cells(row['nats'])} | {minutes:.1f} |")
+    minutes = np.mean(found["cpu_minutes"][: len(found["seeds"])])
+    print(f"| mean ± deviation | {_means(found, 'nats')} | {minutes:.1f} |")
+    print(f"| mean ± deviation, learning on | {_means(found, 'learning_on')} | {minutes:.1f} |")
+    for name in ("mixture", "mixture, learning on"):
+        print(f"| {name} | {_cells(found[name])} | {sum(found['cpu_minutes']):.1f} |")
+
+
+def _means(found: dict[str, Any], way: str) -> str:
+    of_splits = [np.array([row[way][split]["nats"] for row in found["seeds"]]) for split in HELD_OUT]
+    return " | ".join(f"{x.mean():.4f} ± {x.std(ddof=1) if len(x) > 1 else 0:.4f} | " for x in of_splits)
 
 
 def _cells(row: dict[str, Any]) -> str:

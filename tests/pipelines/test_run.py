@@ -194,6 +194,6 @@ def test_a_run_killed_in_training_is_finished_by_the_next_with_the_bytes_of_an_u
     while trainers_of(project):
         assert time.monotonic() < deadline, "the trainer outlived the run that was killed"
         time.sleep(0.2)
-    code, output = project.run()
-    assert code == 0, output
+    succeeded, output = project.run_here()
+    assert succeeded, output
     assert project.lake_bytes() == finished.lake_bytes()
