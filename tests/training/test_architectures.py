@@ -12,6 +12,7 @@ import torch
 import yaml
 from builders import settings_in, write_tiny_experiment
 from symusic import Score
+from trainings import StopAfter
 
 from pianogen.augment import AugmentConfig
 from pianogen.evaluation.evaluations import evaluate_run
@@ -39,23 +40,6 @@ SIZES = {
     "pianist of voices": {"n_layer": 1, "n_gru": 1, "n_head": 2, "n_embd": 16, "d_voice": 16, "hide": 0.2},
     "continuous study": {"n_layer": 1, "n_head": 2, "n_embd": 16, "loss": "study"},
 }
-
-
-class StopAfter(StopSignal):
-    """Asks to stop when it was asked so many times."""
-
-    def __init__(self, number: int) -> None:
-        self._left = number
-        super().__init__()
-
-    @property
-    def requested(self) -> bool:
-        self._left -= 1
-        return self._left < 0
-
-    @requested.setter
-    def requested(self, value: bool) -> None:
-        pass
 
 
 SCHEMES = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 from builders import settings_in, write_tiny_experiment
 from safetensors.torch import load_file
-from test_architectures import StopAfter
+from trainings import StopAfter
 
 from pianogen.evaluation.likelihood import choose_within, measure
 from pianogen.lake import Lake

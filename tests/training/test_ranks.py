@@ -11,8 +11,7 @@ import sys
 import psutil
 import pytest
 from builders import settings_in, write_tiny_experiment
-from test_architectures import StopAfter
-from trainings import wait_until
+from trainings import StopAfter, wait_until
 
 from pianogen.errors import TrainingError
 from pianogen.lake import Lake

@@ -10,6 +10,7 @@ import pytest
 import torch
 from builders import settings_in, write_tiny_experiment
 from symusic import Score
+from trainings import StopAfter
 
 from pianogen.generation.continuation import Sample
 from pianogen.generation.while_training import TrainingSampler
@@ -83,23 +84,6 @@ def test_it_goes_on_from_validation_music_and_never_from_test_music(shared_lake,
     prompted, unprompted = sampler.prompts
     assert prompted.performance_id in set(shards.sequences("validation").performance_ids)
     assert unprompted.notes is None
-
-
-class StopAfter(StopSignal):
-    """Asks to stop when it was asked so many times: at each step, and at each token that is drawn."""
-
-    def __init__(self, number: int) -> None:
-        self._left = number
-        super().__init__()
-
-    @property
-    def requested(self) -> bool:
-        self._left -= 1
-        return self._left < 0
-
-    @requested.setter
-    def requested(self, value: bool) -> None:
-        pass
 
 
 def test_a_stop_cuts_the_drawing_short_and_the_next_start_draws_it(shared_lake, sampled, tmp_path):

@@ -1,4 +1,4 @@
-"""Trainings in processes of their own, for the tests beside this file."""
+"""Trainings in processes of their own, and a stop that comes by itself, for the tests beside this file."""
 
 import os
 import signal
@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from pianogen.train import StopSignal
 
 
 class Trainer:
@@ -48,3 +50,20 @@ def kill(process: subprocess.Popen, number: int = signal.SIGKILL) -> str:
     os.kill(process.pid, number)
     output, _ = process.communicate(timeout=180)
     return output
+
+
+class StopAfter(StopSignal):
+    """Asks to stop when it was asked so many times: at each step, and at each token that is drawn."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+        super().__init__()
+
+    @property
+    def requested(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+    @requested.setter
+    def requested(self, value: bool) -> None:
+        pass
