@@ -16,6 +16,9 @@ datasketch is given the same shingles, all of them, of the smallest corpus: MinH
 index with its default weights, at threshold 0.5 and at 0.1. Recall and precision are those of the planted pairs.
 """
 
+# What it compares with is installed by the extra `bench` alone.
+# pyright: reportMissingImports=false
+
 import argparse
 import importlib.metadata
 import shutil

@@ -12,6 +12,9 @@ with their defaults: mido gives messages, miditoolkit, pretty_midi and MusPy obj
 that it found itself. Seconds of a core are those of the process and its workers together.
 """
 
+# What it compares with is installed by the extra `bench` alone.
+# pyright: reportMissingImports=false
+
 import argparse
 import importlib.metadata
 import os

@@ -1,4 +1,7 @@
 """The three candidates for the lake's tables that `lake_formats.py` measures, behind one interface."""
+
+# What it compares with is installed by the extra `bench` alone.
+# pyright: reportMissingImports=false
 # ruff: noqa: D102  (the methods are documented once, on Format)
 
 from abc import ABC, abstractmethod

@@ -10,6 +10,9 @@ columns and histograms, of all files, read from the lake and written to it, and 
 before. What is read before has warmed the page cache.
 """
 
+# What it compares with is installed by the extra `bench` alone.
+# pyright: reportMissingImports=false
+
 import argparse
 import tempfile
 import time

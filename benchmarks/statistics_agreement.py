@@ -16,6 +16,9 @@ for: the rules of `benchmarks.agreement` that make all notes pretty_midi's; what
 notes that never end, which MusPy ends with their track. What is left is `unexplained`, and its files are named.
 """
 
+# What it compares with is installed by the extra `bench` alone.
+# pyright: reportMissingImports=false
+
 import argparse
 import io
 import math
