@@ -12,7 +12,7 @@ export DAGSTER_HOME := $(CURDIR)
 # Threads of torch that wait do so without burning the core that another one needs.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: help run test ui check fast fuzz bench lock clean
+.PHONY: help run test tests ui check lint types fast fuzz bench lock clean
 help: ## what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
@@ -23,9 +23,13 @@ run: $(INSTALLED) ## the whole graph on the starter data and data/custom
 WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 
 # A worker has a core; with two threads each they would wait for each other.
-test fast: export OMP_NUM_THREADS := 1
+tests fast: export OMP_NUM_THREADS := 1
 
-test: check ## every check and every test
+# Tests wait now and then, for processes that start and end: types are checked meanwhile.
+test: lint ## every check and every test
+	@$(MAKE) --no-print-directory -j 2 types tests
+
+tests: $(INSTALLED)
 	$(BIN)/python -m pytest $(WORKERS)
 
 fast: $(INSTALLED) ## the tests that take seconds
@@ -34,10 +38,14 @@ fast: $(INSTALLED) ## the tests that take seconds
 fuzz: $(INSTALLED) ## damaged MIDI files, a hundred times as many as in `make test`
 	$(BIN)/python -m pytest -n 2 -o faulthandler_timeout=0 --hypothesis-profile=fuzz tests/midi/test_fuzz.py
 
-check: $(INSTALLED) ## format, lint, types, structure
+check: lint types ## format, lint, types, structure
+
+lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
+
+types: $(INSTALLED)
 	$(BIN)/pyright
 
 ui: $(INSTALLED) ## Dagster at http://127.0.0.1:3000
