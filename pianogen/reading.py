@@ -21,7 +21,7 @@ from pianogen.folders import stamp_of
 from pianogen.lake import Lake, Stage, digest
 from pianogen.midi.parse import parse_midi, parse_midi_files
 from pianogen.midi.parsed import EVENT_TABLES, Facts, ParsedFile, columns_of
-from pianogen.musicxml import parse_musicxml
+from pianogen.musicxml import load_parser, parse_musicxml
 from pianogen.tables import SCHEMAS
 from pianogen.workers import Died, limited, tell
 
@@ -167,6 +167,7 @@ def parse_bytes(data: bytes, name: str, options: ReadOptions = ReadOptions()) ->
         raise RejectedFileError("not_music", f"begins with {data[:4]!r} and is not named as MIDI or MusicXML")
     if not data:
         raise RejectedFileError("empty_file", "0 bytes")
+    load_parser()
     try:
         with limited(SECONDS_PER_FILE, MEMORY_PER_FILE):
             return parse_musicxml(data)
