@@ -18,6 +18,7 @@ compared across vocabularies.
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -101,6 +102,29 @@ def nats_of_windows(
 
     Args: as of `score`.
     """
+    for batch in batches_of(model, sequences, context_length):
+        nats = model(input_ids=batch.given, labels=batch.following).nats.cpu().double()
+        yield [i for i, *_ in batch.windows], (nats * batch.counted).sum(1)
+
+
+class Batch(NamedTuple):
+    """Windows side by side."""
+
+    windows: list[tuple[int, int, int, int]]
+    """Index of the sequence, and what `scoring_windows` says."""
+    given: torch.Tensor
+    """What is read, (B, T) or (B, T, width), on the model's device."""
+    following: torch.Tensor
+    """What follows each, IGNORED after the end of a window."""
+    counted: torch.Tensor
+    """What is scored here and not in another window, bool, (B, T), on the CPU."""
+
+
+def batches_of(model: torch.nn.Module, sequences: Sequence[np.ndarray], context_length: int) -> Iterator[Batch]:
+    """Batches of windows that score each token once; the model is in evaluation mode meanwhile.
+
+    Args: as of `score`.
+    """
     windows = [
         (i, *window)
         for i, ids in enumerate(sequences)
@@ -114,8 +138,7 @@ def nats_of_windows(
     try:
         batch_size = max(1, BATCH_TOKENS // context_length)
         for first in range(0, len(windows), batch_size):
-            batch = windows[first : first + batch_size]
-            yield [i for i, *_ in batch], _nats_of_batch(model, sequences, batch, device)
+            yield _batch(sequences, windows[first : first + batch_size], device)
     finally:
         model.train(was_training)
 
@@ -141,9 +164,7 @@ def scoring_windows(num_targets: int, context_length: int, stride: int = 1) -> l
     return windows
 
 
-def _nats_of_batch(
-    model: torch.nn.Module, sequences: Sequence[np.ndarray], windows: list[tuple[int, int, int, int]], device
-) -> torch.Tensor:
+def _batch(sequences: Sequence[np.ndarray], windows: list[tuple[int, int, int, int]], device: torch.device) -> Batch:
     longest = max(end - start for _, start, end, _ in windows)
     width = sequences[0].shape[1:]
     shape, kind = (len(windows), longest, *width), np.float32 if width else np.int64
@@ -155,5 +176,4 @@ def _nats_of_batch(
         targets[row, : end - start] = tokens[1:]
         counted[row, skip : end - start] = True
     given, following = (torch.from_numpy(ids).to(device) for ids in (input_ids, targets))
-    nats = model(input_ids=given, labels=following).nats.cpu().double()
-    return (nats * torch.from_numpy(counted)).sum(1)
+    return Batch(windows, given, following, torch.from_numpy(counted))

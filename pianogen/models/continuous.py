@@ -20,7 +20,7 @@ B rows, T positions, D width, K logistics.
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -83,8 +83,15 @@ class Continuous(TokenModel):
         if labels is None:
             return Scores(states)
         with torch.autocast(input_ids.device.type, enabled=False):
-            nats = self.heads.nats(states.float(), labels)
+            nats = self.heads.say(states.float(), labels).nats()
         return Scores(states, torch.where(labels[..., 0] == IGNORED, 0.0, nats))
+
+    def attribute_nats(self, input_ids: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        """-ln p of labels by attribute, (B, T) each, 0 where they are ignored; together the nats of `forward`."""
+        states = self(input_ids).logits.float()
+        is_there = labels[..., 0] != IGNORED
+        said = self.heads.say(states, labels).by_attribute()
+        return {name: torch.where(is_there, nats, 0.0) for name, nats in said.items()}
 
     def draw(self, logits: torch.Tensor, choice: Choice) -> torch.Tensor:
         """The rows (B, 4) that follow states (B, D), on the CPU; zeros where the piece ends."""
@@ -103,6 +110,40 @@ def rows_of(classes: torch.Tensor, shift: torch.Tensor, duration: torch.Tensor, 
     rows[:, SHIFT], rows[:, DURATION], rows[:, VELOCITY] = shift, duration, velocity
     rows[:, PITCH] = classes - 1.0
     return rows * (classes != END)[:, None]
+
+
+class Said(NamedTuple):
+    """What heads say of the rows that follow, (B, T) but for one; nats of numbers count where a row is a note."""
+
+    classes: torch.Tensor
+    log_pitch: torch.Tensor
+    """ln p of each class, (B, T, 1 + NUM_PITCHES)."""
+    of_shift: torch.Tensor
+    of_duration: torch.Tensor
+    of_velocity: torch.Tensor
+
+    @property
+    def of_class(self) -> torch.Tensor:
+        """Nats of the class."""
+        return -self.log_pitch.gather(-1, self.classes[..., None])[..., 0]
+
+    def nats(self) -> torch.Tensor:
+        """Of rows."""
+        numbers = self.of_shift + self.of_duration + self.of_velocity
+        return self.of_class + torch.where(self.classes == END, 0.0, numbers)
+
+    def by_attribute(self) -> dict[str, torch.Tensor]:
+        """The same taken apart: that a note follows is of its onset, which one of its pitch."""
+        follows = -self.log_pitch[..., END + 1 :].logsumexp(dim=-1)
+        of_notes = {
+            "onset": follows + self.of_shift,
+            "pitch": self.of_class - follows,
+            "duration": self.of_duration,
+            "velocity": self.of_velocity,
+        }
+        is_end = self.classes == END
+        parts = {name: torch.where(is_end, 0.0, nats) for name, nats in of_notes.items()}
+        return {**parts, "end": torch.where(is_end, self.of_class, 0.0)}
 
 
 class Mixtures(nn.Module):
@@ -149,11 +190,11 @@ class Mixtures(nn.Module):
         angles = log * 2.0 ** torch.arange(WAVES, device=k.device)
         return torch.cat(((k == 0)[..., None].float(), log / 4, angles.sin(), angles.cos()), dim=-1)
 
-    def nats(self, states: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """-ln p of rows (B, T, 4), (B, T)."""
+    def say(self, states: torch.Tensor, labels: torch.Tensor) -> Said:
+        """What states (B, T, D) say of rows (B, T, 4)."""
         classes = pitch_classes(labels)
         shift, duration, velocity = self.binned(labels)
-        of_pitch = F.cross_entropy(self.pitch(states).movedim(-1, 1), classes, reduction="none")
+        log_pitch = self.pitch(states).log_softmax(dim=-1)
         x = states + self.given_pitch(classes)
         zero, mixture = self.shift_given(x)
         of_shift = log_mass_with_zero(mixture, zero, shift, self.bin_ms)
@@ -161,7 +202,7 @@ class Mixtures(nn.Module):
         of_duration = self.mixture(self.duration(x)).log_mass(duration, self.bin_ms, first=1)
         x = x + self.given_duration(self.of_time(duration))
         of_velocity = F.cross_entropy(self.velocity(x).movedim(-1, 1), velocity, reduction="none")
-        return of_pitch + torch.where(classes == END, 0.0, of_velocity - of_shift - of_duration)
+        return Said(classes, log_pitch, -of_shift, -of_duration, of_velocity)
 
     def shift_given(self, x: torch.Tensor) -> tuple[torch.Tensor, Mixture]:
         """ln of the odds of no time, and the mixture of times, after (..., D)."""
@@ -207,16 +248,14 @@ class Means(nn.Module):
         """Time shift, duration, velocity of rows (..., 4)."""
         return torch.stack((rows[..., SHIFT] / 1000, rows[..., DURATION] / 1000, rows[..., VELOCITY]), dim=-1)
 
-    def nats(self, states: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Weighted sum of cross-entropy and squared errors, and the constants that make it -ln p of rows; (B, T)."""
-        classes = pitch_classes(labels)
-        of_pitch = F.cross_entropy(self.pitch(states).movedim(-1, 1), classes, reduction="none")
+    def say(self, states: torch.Tensor, labels: torch.Tensor) -> Said:
+        """What states (B, T, D) say of rows (B, T, 4): squared errors with the constants that make them -ln p."""
         bin_width = torch.tensor(self.bin_widths, device=states.device)
         binned = (self.features(labels) / bin_width + 0.5).floor() * bin_width
         errors = (self.means(states) - binned).unbind(dim=-1)
         parts = zip(errors, self.weights, self.bin_widths, strict=True)
-        of_numbers = torch.stack([normal_nats(*part) for part in parts]).sum(dim=0)
-        return of_pitch + torch.where(classes == END, 0.0, of_numbers)
+        log_pitch = self.pitch(states).log_softmax(dim=-1)
+        return Said(pitch_classes(labels), log_pitch, *(normal_nats(*part) for part in parts))
 
     def draw(self, states: torch.Tensor, choice: Choice) -> torch.Tensor:
         """Rows (B, 4) after states (B, D): a pitch that is drawn, and means, whatever the temperature."""

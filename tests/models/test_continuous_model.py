@@ -101,8 +101,8 @@ def test_the_probabilities_of_all_rows_that_may_follow_sum_to_one():
             labels[..., PITCH], labels[..., VELOCITY] = pitch[:, None], (velocity[None, :] + 1) / 127
             # Each row stands for one that may follow the same history.
             states = model(input_ids=given).logits[:, -1:].expand(len(pitch), len(velocity), -1)
-            total += (-model.heads.nats(states, labels)).double().exp().sum().item()
-    end = (-model.heads.nats(model(input_ids=given).logits[:, -1:], torch.zeros(1, 1, 4))).exp().item()
+            total += (-model.heads.say(states, labels).nats()).double().exp().sum().item()
+    end = (-model.heads.say(model(input_ids=given).logits[:, -1:], torch.zeros(1, 1, 4)).nats()).exp().item()
     assert total + end == pytest.approx(1, abs=1e-5)
     assert end > 0.001
 
