@@ -71,7 +71,47 @@ def match_notes(
     """
     num = len(edges) - 1
     counts, sums = np.zeros((num, 2), np.int64), np.zeros((num, 4))
+    mates = pair_notes(
+        edges, pitch, onset_sec, duration_sec, decoded_edges, decoded_pitch, decoded_onset_sec, decoded_duration_sec
+    )
     for i in range(num):
+        here, there = np.zeros(NUM_PITCHES, np.int64), np.zeros(NUM_PITCHES, np.int64)
+        for k in range(edges[i], edges[i + 1]):
+            here[pitch[k]] += 1
+        for m in range(decoded_edges[i], decoded_edges[i + 1]):
+            there[decoded_pitch[m]] += 1
+            k = mates[m]
+            if k >= 0:
+                shift = decoded_onset_sec[m] - onset_sec[k]
+                counts[i, MATCHED] += 1
+                sums[i, ONSET] += abs(shift)
+                sums[i, SHIFT] += shift
+                sums[i, DURATION] += abs(decoded_duration_sec[m] - duration_sec[k])
+                sums[i, VELOCITY] += abs(np.int64(decoded_velocity[m]) - np.int64(velocity[k]))
+        counts[i, SAME_PITCH] = np.minimum(here, there).sum()
+    return counts, sums
+
+
+@njit
+def pair_notes(
+    edges: np.ndarray,
+    pitch: np.ndarray,
+    onset_sec: np.ndarray,
+    duration_sec: np.ndarray,
+    decoded_edges: np.ndarray,
+    decoded_pitch: np.ndarray,
+    decoded_onset_sec: np.ndarray,
+    decoded_duration_sec: np.ndarray,
+) -> np.ndarray:
+    """The source note that each decoded note stands for.
+
+    Args: as of `match_notes`.
+
+    Returns:
+        Places in the columns of the source, -1 where there is none, int64, shape (num_decoded,).
+    """
+    mates = np.full(len(decoded_pitch), -1, np.int64)
+    for i in range(len(edges) - 1):
         first, decoded_first = edges[i], decoded_edges[i]
         order, starts = _by_pitch(pitch[first : edges[i + 1]], onset_sec[first : edges[i + 1]], duration_sec[first:])
         decoded = slice(decoded_first, decoded_edges[i + 1])
@@ -80,9 +120,7 @@ def match_notes(
         )
         for p in range(NUM_PITCHES):
             a, b = starts[p], other_starts[p]
-            end, other_end = starts[p + 1], other_starts[p + 1]
-            counts[i, SAME_PITCH] += min(end - a, other_end - b)
-            while a < end and b < other_end:
+            while a < starts[p + 1] and b < other_starts[p + 1]:
                 k, m = first + order[a], decoded_first + other[b]
                 shift = decoded_onset_sec[m] - onset_sec[k]
                 if shift > _REACH_SEC:
@@ -90,14 +128,10 @@ def match_notes(
                 elif shift < -_REACH_SEC:
                     b += 1
                 else:
-                    counts[i, MATCHED] += 1
-                    sums[i, ONSET] += abs(shift)
-                    sums[i, SHIFT] += shift
-                    sums[i, DURATION] += abs(decoded_duration_sec[m] - duration_sec[k])
-                    sums[i, VELOCITY] += abs(np.int64(decoded_velocity[m]) - np.int64(velocity[k]))
+                    mates[m] = k
                     a += 1
                     b += 1
-    return counts, sums
+    return mates
 
 
 @njit

@@ -8,6 +8,7 @@ from pianogen.evaluation.likelihood import score
 from pianogen.midi.blocks import music_block
 from pianogen.models import make_model
 from pianogen.models.configs import ContinuousConfig, Gpt2Config
+from pianogen.round_trips.residual import residual_bits
 from pianogen.tokenizers.attribution import TOLD
 from pianogen.tokenizers.base import LearnedTokenizer, TokenBlock, make_tokenizer
 
@@ -19,8 +20,8 @@ BY_ATTRIBUTE = {
     "midi_like": {"name": "midi_like"},
     "performance": {"name": "performance"},
     "with rests": {"name": "tsd", "rests": True},
-    "by MidiTok": {"name": "miditok", "scheme": "REMI"},
 }
+BY_MIDITOK = {"by MidiTok": {"name": "miditok", "scheme": "REMI"}}
 RUNS = {
     "BPE": {"name": "subwords", "base": {"name": "remi"}, "vocab_size": 340},
     "Unigram": {"name": "subwords", "base": {"name": "tsd"}, "model": "unigram", "vocab_size": 300},
@@ -60,9 +61,9 @@ def scored(settings, world):
     return nats
 
 
-@pytest.mark.parametrize("scheme", [*BY_ATTRIBUTE, *RUNS])
+@pytest.mark.parametrize("scheme", [*BY_ATTRIBUTE, *BY_MIDITOK, *RUNS])
 def test_the_same_world_takes_the_same_bits_whatever_its_tokens(scheme, world, quiet_world):
-    settings = BY_ATTRIBUTE.get(scheme) or RUNS[scheme]
+    settings = {**BY_ATTRIBUTE, **BY_MIDITOK, **RUNS}[scheme]
     tells_velocity = scheme not in ("BPE of voices", "BPE of frames")
     there = world if tells_velocity else quiet_world
     nats = scored(settings, there).sum(1)
@@ -102,12 +103,27 @@ def test_a_scheme_that_loses_something_says_less(quiet_world):
     assert sum(expected.values()) < 0.8 * sum(quiet_world.expected.values())
 
 
+@pytest.mark.parametrize("scheme", [*BY_ATTRIBUTE, *WITHOUT_VELOCITY, "note_chord"])
+def test_with_what_it_leaves_unsaid_no_scheme_says_less_than_there_is(scheme, world):
+    tokenizer = make_tokenizer({**BY_ATTRIBUTE, **WITHOUT_VELOCITY, "note_chord": {"name": "note_chord"}}[scheme])
+    sequences = world.sequences(tokenizer)
+    model = KnowsAll(sequences, world.probability, len(tokenizer.vocab))
+    source = music_block(world.pieces)
+    left = residual_bits(tokenizer, source, tokenizer.decode_block(tokenizer.encode_block(source))) * np.log(2)
+    whole = score(model, sequences, ALL) + left
+    # All pieces together are no more than certain, so no piece can seem likelier than it is without another paying.
+    assert np.exp(-whole).sum() <= 1
+    assert world.probability @ whole >= world.probability @ world.nats
+
+
 def random_ids(tokenizer, *lengths):
     generator = np.random.default_rng(3)
     return [np.append(1, generator.integers(2, len(tokenizer.vocab), length)) for length in lengths]
 
 
-@pytest.mark.parametrize("settings", [*BY_ATTRIBUTE.values(), *RUNS.values(), *WITHOUT_VELOCITY.values()], ids=str)
+@pytest.mark.parametrize(
+    "settings", [*BY_ATTRIBUTE.values(), *BY_MIDITOK.values(), *RUNS.values(), *WITHOUT_VELOCITY.values()], ids=str
+)
 def test_any_ids_of_any_length_are_taken_apart_whole(settings, world):
     tokenizer = made(settings, world)
     torch.manual_seed(0)
