@@ -416,9 +416,23 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("experiment", pa.string()),
             ("run_id", ID),
             ("performance_id", ID),
-            ("num_tokens", pa.int32()),
-            ("num_notes", pa.int32()),
+            ("num_tokens", pa.int32()),  # EOS among them, BOS not
+            ("num_notes", pa.int32()),  # of the source, without drums
             ("duration_sec", pa.float64()),
+            ("nats", pa.float64()),  # of all tokens
+            ("num_decoded", pa.int32()),  # notes that the tokens decode to
+            ("num_matched", pa.int32()),  # as in round_trips
+            ("residual_bits", pa.float64()),  # what the tokens leave unsaid of notes and sustain pedal
+            ("carries", pa.string()),  # attributes that the tokenizer says something of, with spaces between
+        ]
+    ),
+    # One row per evaluated run, test performance and attribute that takes something.
+    "evaluation_parts": pa.schema(
+        [
+            ("experiment", pa.string()),
+            ("run_id", ID),
+            ("performance_id", ID),
+            ("attribute", pa.string()),  # of tokenizers.attribution.TOLD
             ("nats", pa.float64()),
         ]
     ),

@@ -110,7 +110,7 @@ def evaluate(experiment: Experiment, config: Config = None) -> None:
 
     settings = load_settings(config)
     lake, loaded = Lake(settings.lake), load_experiment(experiment_path(settings, experiment))
-    with progress_bar("performances scored") as progress:
+    with progress_bar("tokens scored") as progress:
         evaluate_run(lake, settings.runs, loaded, progress=progress)
     generate_samples(lake, settings.runs, loaded)
     rows = published(settings, "select * from leaderboard where experiment = getvariable('name')", name=loaded.name)

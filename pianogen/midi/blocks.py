@@ -1,7 +1,7 @@
 """Music of many performances side by side: what is encoded and decoded at once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pyarrow as pa
@@ -130,6 +130,21 @@ def music_block(music: Sequence[NoteColumns]) -> MusicBlock:
         track=_parts([one.track for one in music], music, np.int16),
         program=_parts([one.program for one in music], music, np.uint8),
     )
+
+
+def joined_blocks(blocks: Sequence[MusicBlock]) -> MusicBlock:
+    """Performances of several blocks, one after the other; of all blocks parts are told, or of none."""
+    if not blocks:
+        return music_block([])
+    joined = {}
+    for column in fields(MusicBlock):
+        values = [getattr(block, column.name) for block in blocks]
+        if column.name.endswith("_edges"):
+            values = [np.zeros(1, np.int64), *(np.diff(edges) for edges in values)]
+            joined[column.name] = np.cumsum(np.concatenate(values), dtype=np.int64)
+        else:
+            joined[column.name] = np.concatenate(values)
+    return MusicBlock(**joined)
 
 
 def steady_music(

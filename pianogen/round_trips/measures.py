@@ -26,19 +26,7 @@ def measure_round_trip(tokenizer: Tokenizer, music: MusicBlock, name: str, perfo
     """
     tokens = tokenizer.encode_block(music)
     decoded = tokenizer.decode_block(tokens)
-    decoded_onset, decoded_offset = decoded_seconds(tokenizer, decoded, music)
-    counts, sums = match_notes(
-        music.note_edges,
-        music.pitch,
-        music.onset_sec,
-        music.offset_sec - music.onset_sec,
-        music.velocity,
-        decoded.note_edges,
-        decoded.pitch,
-        decoded_onset,
-        decoded_offset - decoded_onset,
-        decoded.velocity,
-    )
+    counts, sums = notes_that_come_back(tokenizer, music, decoded)
     low, high = tokenizer.pitch_range
     num = len(music)
     columns = {
@@ -59,6 +47,25 @@ def measure_round_trip(tokenizer: Tokenizer, music: MusicBlock, name: str, perfo
     }
     schema = SCHEMAS["round_trips"]
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema}, schema=schema)
+
+
+def notes_that_come_back(
+    tokenizer: Tokenizer, source: MusicBlock, decoded: MusicBlock
+) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and sums of `matching.match_notes` for each performance."""
+    onset_sec, offset_sec = decoded_seconds(tokenizer, decoded, source)
+    return match_notes(
+        source.note_edges,
+        source.pitch,
+        source.onset_sec,
+        source.offset_sec - source.onset_sec,
+        source.velocity,
+        decoded.note_edges,
+        decoded.pitch,
+        onset_sec,
+        offset_sec - onset_sec,
+        decoded.velocity,
+    )
 
 
 def decoded_seconds(tokenizer: Tokenizer, decoded: MusicBlock, source: MusicBlock) -> tuple[np.ndarray, np.ndarray]:

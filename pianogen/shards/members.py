@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pianogen.errors import ContaminationError
+import numpy as np
+
+from pianogen.errors import ContaminationError, LakeError
 from pianogen.lake import Lake
-from pianogen.shards.files import SPLITS
+from pianogen.midi.blocks import MusicBlock, joined_blocks
+from pianogen.shards.files import SPLITS, read_block_music
 
 
 class Member(NamedTuple):
@@ -49,3 +52,30 @@ def split_members(lake: Lake, datasets: Sequence[str] | None = None) -> list[Mem
                 if chosen := tuple(sorted(p for p in members if split_of[p] == split)):
                     found.append(Member(split, manifest.partition, block, chosen))
     return found
+
+
+def music_of(lake: Lake, performance_ids: Sequence[str], *, parts: bool = False) -> MusicBlock:
+    """Music of performances, in this order, from whatever blocks of the ingest it lies in.
+
+    Args:
+        lake: has it.
+        performance_ids: each once.
+        parts: with tracks and programs.
+
+    Raises:
+        LakeError: one is not in the lake.
+    """
+    wanted = set(performance_ids)
+    found: list[MusicBlock] = []
+    names: list[str] = []
+    for block in dict.fromkeys(block for manifest in lake.manifests("ingest") for block in manifest.blocks):
+        members = lake.read_block("ingest", block, "performances", ["performance_id"])["performance_id"].to_pylist()
+        # Two datasets may have the same performance.
+        if own := sorted(wanted.intersection(members)):
+            found.append(read_block_music(lake, block, own, parts=parts))
+            names += own
+            wanted.difference_update(own)
+    if wanted:
+        raise LakeError(f"performance {min(wanted)} is not in the lake; ingest its dataset again")
+    place = {name: i for i, name in enumerate(names)}
+    return joined_blocks(found).take(np.array([place[name] for name in performance_ids], np.int64))

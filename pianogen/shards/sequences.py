@@ -1,10 +1,10 @@
 """Finished shards: the sequences of each split, memory-mapped."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -121,10 +121,22 @@ class ShardSet:
             there = ", ".join(self.info["datasets"])
             raise ShardError(f"{self.manifest.partition}: no dataset {unknown[0]!r} in its shards, which hold {there}")
         tables = [
-            read_shard(self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME)
+            self._read(shard)
             for shard in self.info["shards"]
             if shard["split"] == split and (datasets is None or shard["dataset"] in datasets)
         ]
+        version = digest(self.version, split, sorted(datasets) if datasets is not None else None)
+        taken = None if datasets is None else tuple(datasets)
+        return self._sequences(tables, version, Origin(self.lake.root, self.manifest.partition, split, taken))
+
+    def of_shard(self, shard: Mapping[str, Any]) -> Sequences:
+        """The sequences of one shard, as `info` lists it; to another process they go as they are."""
+        return self._sequences([self._read(shard)], digest(self.version, shard["block"]), None)
+
+    def _read(self, shard: Mapping[str, Any]) -> pa.Table:
+        return read_shard(self.lake.block_path(STAGE.name, shard["block"]) / FILE_NAME)
+
+    def _sequences(self, tables: Sequence[pa.Table], version: str, origin: Origin | None) -> Sequences:
         # Batches of all files: to join them would be to copy them.
         batches = [token_block_of(chunk) for table in tables for chunk in table["token_ids"].chunks]
         empty = sequence_schema(self.tokenizer).empty_table()
@@ -135,10 +147,8 @@ class ShardSet:
             batch=np.repeat(np.arange(len(batches), dtype=np.int32), [len(one) for one in batches]),
             start=np.concatenate([none, *(one.edges[:-1] for one in batches)]),
             end=np.concatenate([none, *(one.edges[1:] for one in batches)]),
-            version=digest(self.version, split, sorted(datasets) if datasets is not None else None),
-            origin=Origin(
-                self.lake.root, self.manifest.partition, split, None if datasets is None else tuple(datasets)
-            ),
+            version=version,
+            origin=origin,
         )
 
     def verify(self) -> None:

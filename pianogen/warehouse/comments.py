@@ -43,7 +43,8 @@ COMMENTS = {
         "One row per tokenizer and performance: what decode(encode(x)) gives back. Units: notes, tokens; sums over "
         "matched notes of seconds and of MIDI velocities."
     ),
-    "evaluations": "One row per evaluated run and test performance. Units: nats, seconds.",
+    "evaluations": "One row per evaluated run and test performance. Units: nats, bits, seconds.",
+    "evaluation_parts": "One row per evaluated run, test performance and attribute that tokens tell. Units: nats.",
     "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
     "runs": "One row per finished training run. Units: nats per token, seconds, megabytes.",
     "metrics": (
