@@ -31,7 +31,7 @@ from pianogen.shards.files import (
 )
 from pianogen.shards.gate import JudgedShard, leaks_in_shards
 from pianogen.shards.learning import known_settings, learned_settings
-from pianogen.shards.members import Member, split_members, training_music
+from pianogen.shards.members import Member, split_members, training_music, with_leak
 from pianogen.shards.rows import Rows, augmented_rows, require_told
 from pianogen.splits import policy_of
 from pianogen.tokenizers.base import Tokenizer, kept_tokenizer
@@ -62,6 +62,7 @@ def build_shards(
     tokenizer: Mapping[str, Any],
     augment: AugmentConfig,
     datasets: Sequence[str] | None = None,
+    leak: float = 0.0,
     progress: parallel.Progress | None = None,
 ) -> Manifest:
     """Tokenize the current split into shards.
@@ -73,6 +74,8 @@ def build_shards(
         tokenizer: name and options, see `make_tokenizer`.
         augment: transpositions of the training music.
         datasets: names to take; all of them without it.
+        leak: share of the groups of test music that is put into train as well, to show what that buys; the manifest
+            then says so and has no certificate.
         progress: told after each shard.
 
     Raises:
@@ -81,7 +84,7 @@ def build_shards(
         ShardError: a split, or a dataset that was named, holds no music.
     """
     certificate = contamination.require_clean(lake)
-    members = _members(lake, tokenizer, augment, datasets)
+    members = _members(lake, tokenizer, augment, datasets, leak)
     tokenizer = learned_settings(lake, tokenizer, training_music(members), augment)
     tasks = _tasks(tokenizer, augment, members)
     _write(lake, settings, tokenizer, tasks, progress)
@@ -90,7 +93,7 @@ def build_shards(
         split: {name: sum(shard[name] for shard in shards if shard["split"] == split) for name in COUNTS}
         for split in SPLITS
     }
-    shard_certificate = _pass_gate(lake, settings, tasks, tokenizer, certificate, progress)
+    shard_certificate = None if leak else _pass_gate(lake, settings, tasks, tokenizer, certificate, progress)
     coder = kept_tokenizer(tokenizer)
     versions = {m.partition: m.info["dataset_version"] for m in _ingested(lake, datasets)}
     info = {
@@ -100,6 +103,7 @@ def build_shards(
         "split_version": lake.require("splits").version,
         "split_certificate": certificate,
         "certificate": shard_certificate,
+        **({"leak": leak} if leak else {}),
         "tokenizer": {**dict(tokenizer), "version": coder.version, "num_ids": len(coder.vocab)},
         "augmentation": _as_json(augment),
         "counts": counts,
@@ -122,11 +126,16 @@ class ShardPlan:
 
 
 def plan_shards(
-    lake: Lake, *, tokenizer: Mapping[str, Any], augment: AugmentConfig, datasets: Sequence[str] | None = None
+    lake: Lake,
+    *,
+    tokenizer: Mapping[str, Any],
+    augment: AugmentConfig,
+    datasets: Sequence[str] | None = None,
+    leak: float = 0.0,
 ) -> ShardPlan:
     """What `build_shards` would do with these arguments, which it would refuse for the same reasons."""
     contamination.require_clean(lake)
-    members = _members(lake, tokenizer, augment, datasets)
+    members = _members(lake, tokenizer, augment, datasets, leak)
     learned = known_settings(lake, tokenizer, training_music(members), augment)
     keys = [task.key for task in _tasks(learned or tokenizer, augment, members)]
     num = {split: sum(len(one.performance_ids) for one in members if one.split == split) for split in SPLITS}
@@ -149,7 +158,11 @@ def _ingested(lake: Lake, datasets: Sequence[str] | None) -> list[Manifest]:
 
 
 def _members(
-    lake: Lake, tokenizer: Mapping[str, Any], augment: AugmentConfig, datasets: Sequence[str] | None
+    lake: Lake,
+    tokenizer: Mapping[str, Any],
+    augment: AugmentConfig,
+    datasets: Sequence[str] | None,
+    leak: float,
 ) -> list[Member]:
     """What shards are made of; refused where they would not be what was asked for."""
     _ingested(lake, datasets)
@@ -161,7 +174,7 @@ def _members(
     if missing := [split for split in SPLITS if not any(member.split == split for member in members)]:
         wanted = ", ".join(datasets) if datasets else "all datasets"
         raise ShardError(f"no music in {', '.join(missing)} of {wanted}; add performances, or name more datasets")
-    return members
+    return with_leak(lake, members, leak) if leak else members
 
 
 def _as_json(augment: AugmentConfig) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pianogen.errors import ContaminationError, LakeError
-from pianogen.lake import Lake
+from pianogen.lake import Lake, digest
 from pianogen.midi.blocks import MusicBlock, joined_blocks
 from pianogen.shards.files import SPLITS, read_block_music
 
@@ -52,6 +52,31 @@ def split_members(lake: Lake, datasets: Sequence[str] | None = None) -> list[Mem
                 if chosen := tuple(sorted(p for p in members if split_of[p] == split)):
                     found.append(Member(split, manifest.partition, block, chosen))
     return found
+
+
+def with_leak(lake: Lake, members: Sequence[Member], leak: float) -> list[Member]:
+    """The same with some of the test music in train as well: whole groups of the same music, chosen by their hash.
+
+    Args:
+        lake: holds the current split.
+        members: as of `split_members`.
+        leak: share of the groups, 0-1.
+    """
+    columns = lake.read("splits", ["performance_id", "cluster_id", "split_group"]).to_pydict().values()
+    group = {own: joined or cluster for own, cluster, joined in zip(*columns, strict=True)}
+    trained = {(one.dataset, one.ingest_block): one for one in members if one.split == "train"}
+    for one in members:
+        leaked = [name for name in one.performance_ids if one.split == "test" and _drawn(group[name]) < leak]
+        if leaked:
+            key = (one.dataset, one.ingest_block)
+            known = trained[key].performance_ids if key in trained else ()
+            trained[key] = Member("train", *key, tuple(sorted({*known, *leaked})))
+    return [*trained.values(), *(one for one in members if one.split != "train")]
+
+
+def _drawn(group: str) -> float:
+    """A number from 0 to 1 that is a group's own."""
+    return int(digest("leak", group)[:12], 16) / 16**12
 
 
 def music_of(lake: Lake, performance_ids: Sequence[str], *, parts: bool = False) -> MusicBlock:

@@ -196,7 +196,7 @@ def stamp_weights(path: Path, lineage: Mapping[str, Any]) -> None:
     aside_path = path.with_name(f"{path.name}.new")
     with path.open("rb") as file, aside_path.open("wb") as stamped:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        stamp = {f"pianogen.{name}": str(lineage[name]) for name in STAMPED}
+        stamp = {f"pianogen.{name}": str(lineage[name] or "") for name in STAMPED}
         if parents := lineage.get("parents"):
             stamp["pianogen.parents"] = " ".join(f"{parent['experiment']}/{parent['run_id']}" for parent in parents)
         header["__metadata__"] = dict(sorted({**header.get("__metadata__", {}), **stamp}.items()))

@@ -36,10 +36,15 @@ class DataConfig:
     datasets: tuple[str, ...] | str | None = None
     """Names, whose music counts by its amount; a mixture, `jsb+custom` or `jsb:3+custom`, whose parts count by their
     weights, 1 where none stands; None (in the file: `all`) takes every dataset of the lake."""
+    leak: float = 0.0
+    """Share of the groups of test music that is trained on as well, on purpose, to show what leaking buys. Such a run
+    has no certificate and no rank, and is never the best checkpoint."""
 
     def __post_init__(self) -> None:
-        """Refuse a mixture that cannot be read."""
+        """Refuse a mixture that cannot be read, and a share that is none."""
         _ = self.weights
+        if not 0 <= self.leak < 1:
+            raise SettingsError(f"data.leak must be at least 0 and below 1, found {self.leak}")
 
     @property
     def names(self) -> tuple[str, ...] | None:

@@ -28,6 +28,7 @@ def origin(config: ExperimentConfig, shards: ShardSet, beginning: Beginning | No
         "split_version": shards.info["split_version"],
         "shards_version": shards.version,
         "certificate": shards.info["certificate"],
+        "leak": shards.info.get("leak", 0.0),
         "code_version": training_code_version(config.model.name),
         "trained_on": begun.trained_on,
         "parents": list(begun.parents),

@@ -186,7 +186,10 @@ def find_checkpoint(runs: Path, name: str) -> Path:
     if name == "best":
         if not found:
             raise TrainingError(f"{runs}: no finished run yet; train an experiment first")
-        return min(found, key=lambda folder: (require_run(folder)["validation_bits_per_note"], folder))
+        honest = [folder for folder in found if not require_run(folder).get("leak")]
+        if not honest:
+            raise TrainingError(f"{runs}: no finished run but those that train on test music; train another experiment")
+        return min(honest, key=lambda folder: (require_run(folder)["validation_bits_per_note"], folder))
     of_experiment = [folder for folder in found if folder.parent.name == name]
     if of_experiment:
         return max(of_experiment, key=lambda folder: ((folder / RUN_FILE).stat().st_mtime_ns, folder))

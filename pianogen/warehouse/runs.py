@@ -34,6 +34,7 @@ RUNS = pa.schema(
         ("split_version", pa.string()),
         ("shards_version", pa.string()),
         ("certificate", pa.string()),
+        ("leak", pa.float64()),  # share of the groups of test music that was trained on, on purpose
         ("code_version", pa.string()),
         ("parents", pa.list_(pa.string())),  # of a fine-tune, the oldest first: experiment/run_id
         ("parents_check", pa.string()),  # that they saw nothing held out: same_split | compared | unchecked

@@ -300,3 +300,22 @@ def test_another_tokenizer_or_augmentation_is_another_version(tmp_path):
     }
     assert len(versions) == 3
     assert build(lake).version in versions
+
+
+def test_a_leak_on_purpose_puts_test_music_into_train_and_has_no_certificate(lake):
+    honest = build(lake)
+    leaky = build(lake, leak=0.6)
+    shards = ShardSet(lake, leaky.partition)
+    train, test = (set(shards.sequences(split).performance_ids) for split in ("train", "test"))
+    assert honest.info["certificate"]
+    assert "leak" not in honest.info
+    assert leaky.info["certificate"] is None
+    assert leaky.info["leak"] == 0.6
+    assert leaky.info["split_certificate"] == honest.info["split_certificate"]
+    leaked = train & test
+    assert 0 < len(leaked) < len(test)
+    # The same groups every time, and those of a smaller share among them.
+    assert build(lake, leak=0.6).version == leaky.version
+    build(lake, leak=0.3)
+    fewer = set(ShardSet(lake, leaky.partition).sequences("train").performance_ids) & test
+    assert fewer < leaked
