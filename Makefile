@@ -56,6 +56,7 @@ bench: $(BENCH_INSTALLED) ## speed beside peers, see benchmarks/README.md
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.scale --files 16000
 	$(BIN)/python -m benchmarks.duplicates
+	$(BIN)/python -m benchmarks.judging
 	$(BIN)/python -m benchmarks.dedupe_scale --pieces 8000
 	$(BIN)/python -m benchmarks.edit_matrix --out data/benchmarks/edits.png
 	$(BIN)/python -m benchmarks.statistics

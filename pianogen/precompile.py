@@ -17,6 +17,10 @@ from pianogen.catalogue import Dataset
 from pianogen.dedupe.candidates import find_duplicate_pairs
 from pianogen.dedupe.clusters import find_clusters
 from pianogen.dedupe.fingerprint import fingerprint_dataset
+from pianogen.evaluation.memorization import find_copies
+from pianogen.evaluation.repetition import measure_repetition
+from pianogen.evaluation.structure import measure_structure
+from pianogen.evaluation.window_index import Melody, WindowIndex, build_window_index
 from pianogen.ingest import ingest_dataset
 from pianogen.lake import Lake
 from pianogen.midi.blocks import music_block
@@ -98,7 +102,15 @@ def _dedupe(task: _Task) -> None:
 
 
 def _measure(task: _Task) -> None:
-    build_statistics(_ingested(task.settings), "some", task.settings)
+    lake = _ingested(task.settings)
+    build_statistics(lake, "some", task.settings)
+    ids = lake.read("performances", ["performance_id"])["performance_id"].to_pylist()
+    index = WindowIndex(lake, build_window_index(lake, "some", ids, task.settings), ids, {})
+    notes = _music(1)
+    piece = Melody(notes.pitch.astype(np.int64), notes.onset_tick / 960, (notes.onset_tick + 480) / 960)
+    find_copies([piece], index)
+    measure_repetition(piece.pitch, piece.onset_sec, None)
+    measure_structure(*piece)
 
 
 def _tokenize(task: _Task) -> None:

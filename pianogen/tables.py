@@ -6,7 +6,7 @@ An id is a lower-case hexadecimal string. Tables of one stage share its blocks (
 
 import pyarrow as pa
 
-from pianogen import measured
+from pianogen import judged, measured
 
 ID = pa.string()
 
@@ -454,6 +454,12 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("midi", pa.binary()),
         ]
     ),
+    # One row per generated performance, without its prompt, and per excerpt of the test split, its base line.
+    "sample_judgements": judged.SCHEMAS["sample_judgements"],
+    # One row per passage of a judged piece that stands in the training music.
+    "sample_copies": judged.SCHEMAS["sample_copies"],
+    # One row per judged run and measure: how its samples stand to held-out music.
+    "sample_distances": judged.SCHEMAS["sample_distances"],
 }
 
 

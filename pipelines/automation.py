@@ -38,7 +38,7 @@ def when_inputs_change() -> dg.AutomationCondition:
 
 CORPUS_BY_DATASET = ("performances", "fingerprints", "statistics")
 CORPUS = ("duplicate_pairs", "clusters", "splits", "round_trips", "comparison", "warehouse", "data_cards")
-EXPERIMENT = ("shards", "runs", "evaluations", "samples")
+EXPERIMENT = ("shards", "runs", "evaluations", "samples", "sample_judgements")
 PUBLISHED = ("leaderboard", "report")
 
 reingest = dg.define_asset_job(
@@ -54,7 +54,7 @@ curate = dg.define_asset_job(
 experiment = dg.define_asset_job(
     "experiment",
     dg.AssetSelection.assets(*EXPERIMENT),
-    description="Tokenize, train, evaluate and generate, for one file of experiments/ or its folders.",
+    description="Tokenize, train, evaluate, generate and judge, for one file of experiments/ or its folders.",
     # Beyond this the run is ended, whatever became of its process.
     tags={"dagster/max_runtime": str(7 * 24 * 3600)},
 )

@@ -41,6 +41,7 @@ COMMANDS = [
     "evaluate",
     "export",
     "generate",
+    "judge",
     "leaderboard",
     "report",
 ]

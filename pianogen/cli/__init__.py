@@ -6,6 +6,7 @@
     same_music.py dedupe, audit
     tokenizers.py tokenizers
     models.py     experiments, tokenize, train, evaluate, generate, leaderboard, report
+    judging.py    judge
     checkpoints.py  checkpoints, export
     rows.py       rows as tables, CSV, JSON, Markdown, Parquet;  shared.py options, bars
 
@@ -17,10 +18,21 @@ import sys
 from rich.text import Text
 
 from pianogen import errors
-from pianogen.cli import checkpoints, corpus, datasets, models, same_music, tokenizers, warehouse
+from pianogen.cli import checkpoints, corpus, datasets, judging, models, same_music, tokenizers, warehouse
 from pianogen.cli.shared import app, err
 
-__all__ = ["app", "checkpoints", "corpus", "datasets", "main", "models", "same_music", "tokenizers", "warehouse"]
+__all__ = [
+    "app",
+    "checkpoints",
+    "corpus",
+    "datasets",
+    "judging",
+    "main",
+    "models",
+    "same_music",
+    "tokenizers",
+    "warehouse",
+]
 
 
 def main() -> None:

@@ -16,6 +16,12 @@ _REPORTED = """
 """
 _NO_CERTIFICATE = "none: test music is in train, as data.leak asks for"
 _RUN_HERE = "reference in (select reference from leaderboard_with_references where standing = 'measured here')"
+_QUALITY = """
+    select
+        num_samples, copied_share, held_out_copied_share, longest_copy_sec, cycle_share, held_out_cycle_share,
+        repeated_share, held_out_repeated_share, mean_overlap
+    from sample_quality where experiment = $name
+"""
 _SHOWN = "reference, standing, experiment, num_parameters, steps, train_sec, bits_per_note, nll, nll_per"
 
 
@@ -105,19 +111,25 @@ def train(experiment: Experiment, config: Config = None) -> None:
 
 @app.command(epilog="Example: pianogen evaluate quick")
 def evaluate(experiment: Experiment, config: Config = None) -> None:
-    """Score the whole test split with an experiment's model, and draw its samples."""
+    """Score the whole test split with an experiment's model, draw its samples, and judge them."""
     from pianogen.evaluation.evaluations import evaluate_run
+    from pianogen.evaluation.judgements import judge_samples
     from pianogen.generation.samples import generate_samples
     from pianogen.lake import Lake
     from pianogen.training.experiment import load_experiment
+    from pianogen.warehouse import query_warehouse
 
     settings = load_settings(config)
     lake, loaded = Lake(settings.lake), load_experiment(experiment_path(settings, experiment))
     with progress_bar("tokens scored") as progress:
         evaluate_run(lake, settings.runs, loaded, progress=progress)
     generate_samples(lake, settings.runs, loaded)
+    with progress_bar("blocks of training music indexed") as progress:
+        judge_samples(lake, loaded.name, settings, progress=progress)
     rows = published(settings, "select * from leaderboard where experiment = getvariable('name')", name=loaded.name)
     print_rows(rows.select(["experiment", "bits_per_note", "bits_per_second", "nll", "num_test_notes"]), Format.table)
+    quality = query_warehouse(settings.warehouse, _QUALITY, {"name": loaded.name})
+    print_rows(quality, Format.table)
 
 
 @app.command(epilog="Example: pianogen generate --checkpoint best --prompt my.mid --out next.mid")

@@ -61,6 +61,34 @@ class Shingles(NamedTuple):
     """One shingle in this many was kept."""
 
 
+class Windows(NamedTuple):
+    """All windows of notes of one performance, in the order of their first notes."""
+
+    shingle: np.ndarray
+    """uint64, the same numbers as of `WINDOWS` in `Shingles`."""
+    first: np.ndarray
+    """Number of the window's first note, int64,"""
+    last: np.ndarray
+    """and of its last one."""
+    pitch: np.ndarray
+    """As of `Shingles`, int64."""
+    is_mirrored: np.ndarray
+
+
+def windows(pitch: np.ndarray, onset_sec: np.ndarray) -> Windows:
+    """Every window of notes of one performance, those too that `shingles` samples or finds too often.
+
+    Args:
+        pitch: MIDI numbers, shape (num_notes,), ordered by onset, then pitch.
+        onset_sec: seconds, shape (num_notes,).
+    """
+    room = max(len(pitch), 1)
+    shingle, is_mirrored = np.empty(room, np.uint64), np.empty(room, np.bool_)
+    first, last, where = (np.empty(room, np.int64) for _ in range(3))
+    num = _windows(pitch.astype(np.int64), onset_sec.astype(np.float64), shingle, first, last, where, is_mirrored)
+    return Windows(shingle[:num], first[:num], last[:num], where[:num], is_mirrored[:num])
+
+
 def shingles(
     pitch: np.ndarray,
     onset_sec: np.ndarray,
@@ -91,15 +119,9 @@ def shingles(
 @njit
 def _shingles(pitch, onset, offset, sampling, chroma_window, out_shingle, out_kind, out_onset, out_pitch, out_mirrored):
     """Fill the columns; the number of rows, and the sampling."""
-    count = 0
-    notes = np.empty(len(pitch), np.int64)
-    for i in range(len(pitch)):
-        if i == 0 or pitch[i] != pitch[i - 1] or onset[i] != onset[i - 1]:
-            notes[count] = i
-            count += 1
-    notes = notes[:count]
+    notes = _without_unisons(pitch, onset)
     if sampling == 0:
-        sampling = COARSE if count >= LONG_FROM else 1
+        sampling = COARSE if len(notes) >= LONG_FROM else 1
     num = _add_windows(pitch, onset, notes, sampling, 0, out_shingle, out_onset, out_pitch, out_mirrored)
     out_kind[:num] = WINDOWS
     line = _top_line(pitch, onset, offset, notes)
@@ -110,6 +132,33 @@ def _shingles(pitch, onset, offset, sampling, chroma_window, out_shingle, out_ki
     )
     out_kind[end:num] = CHROMA
     return _in_order(num, out_shingle, out_kind, out_onset, out_pitch, out_mirrored), sampling
+
+
+@njit
+def _without_unisons(pitch, onset):
+    """Numbers of the notes; of those that begin together at one pitch, the first."""
+    count = 0
+    notes = np.empty(len(pitch), np.int64)
+    for i in range(len(pitch)):
+        if i == 0 or pitch[i] != pitch[i - 1] or onset[i] != onset[i - 1]:
+            notes[count] = i
+            count += 1
+    return notes[:count]
+
+
+@njit
+def _windows(pitch, onset, out_shingle, out_first, out_last, out_pitch, out_mirrored):
+    """Fill the columns; the number of rows."""
+    notes = _without_unisons(pitch, onset)
+    # The numbers of first notes stand in for their times.
+    place = np.arange(len(pitch))
+    num = _add_windows(pitch, place, notes, 1, 0, out_shingle, out_first, out_pitch, out_mirrored)
+    k = 0
+    for i in range(num):
+        while notes[k] != out_first[i]:
+            k += 1
+        out_last[i] = notes[k + WINDOW - 1]
+    return num
 
 
 @njit

@@ -1,5 +1,6 @@
 """What each table and column of the warehouse is: grain and units, shown by every client that opens it."""
 
+from pianogen import judged
 from pianogen.measured import COLUMNS, described
 
 COMMENTS = {
@@ -46,6 +47,15 @@ COMMENTS = {
     "evaluations": "One row per evaluated run and test performance. Units: nats, bits, seconds.",
     "evaluation_parts": "One row per evaluated run, test performance and attribute that tokens tell. Units: nats.",
     "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
+    "sample_judgements": (
+        "One row per generated performance, without its prompt, and per excerpt of the test split, the base line. "
+        "Units: of each column."
+    ),
+    "sample_copies": "One row per passage of a judged piece that stands in the training music. Units: seconds, notes.",
+    "sample_distances": (
+        "One row per judged run and measure: how its samples stand to held-out music. Units: of the measure; area 0-1, "
+        "nats."
+    ),
     "runs": "One row per finished training run. Units: nats per token, seconds, megabytes.",
     "metrics": (
         "One row per logged step and split of a run, and per sample drawn while it trained; runs that still train have "
@@ -119,6 +129,7 @@ COLUMN_COMMENTS: dict[str, dict[str, str]] = {
         "nll": "Unit: nats per what nll_per says.",
         "experiment": "The experiment file of this project that is this row.",
     },
+    **{table: {column.name: described(column) for column in columns} for table, columns in judged.TABLES.items()},
     "histograms": {
         "measure": "One of histogram_bins.measure.",
         "bin": "Numbered from 0; its edges are in histogram_bins.",

@@ -46,6 +46,7 @@ from pianogen.warehouse.shard_rows import read_shards
 
 _MODULES = (
     *(f"pianogen.warehouse.{name}" for name in ("comments", "links", "publish", "references", "runs", "shard_rows")),
+    "pianogen.judged",
     "pianogen.measured",
     "pianogen.training.metrics",
     "pianogen.views",

@@ -1,7 +1,8 @@
-"""Likelihood on the test split, samples, and the leaderboard."""
+"""Likelihood on the test split, samples and what is said of them, and the leaderboard."""
 
 import dagster as dg
 
+from pipelines import judged_samples
 from pipelines.automation import when_inputs_change
 from pipelines.resources import Workspace
 from pipelines.showing import result, table
@@ -9,7 +10,7 @@ from pipelines.tables import columns, written
 
 
 def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Evaluations and samples are partitioned by experiment; the leaderboard looks at all of them."""
+    """Evaluations, samples and their judgements are partitioned by experiment; the leaderboard looks at all of them."""
 
     @dg.asset(
         deps=["runs"],
@@ -63,11 +64,27 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             samples=table(["sample", "notes", "seconds"], listed),
         )
 
-    return [evaluations, samples]
+    @dg.asset(
+        deps=["samples"],
+        partitions_def=experiments,
+        group_name="evaluation",
+        kinds={"parquet"},
+        pool="training",
+        metadata=columns("sample_judgements", "sample_copies", "sample_distances"),
+    )
+    def sample_judgements(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+        """How much the samples cycle, copy from train and resemble, beside excerpts of the test split."""
+        from pianogen.evaluation.judgements import judge_samples
+
+        manifest = judge_samples(workspace.lake, context.partition_key, workspace.settings)
+        judged = judged_samples.of_block(workspace.lake, manifest)
+        return result(manifest, **written(workspace.lake, manifest, "sample_judgements"), **judged)
+
+    return [evaluations, samples, sample_judgements]
 
 
 @dg.asset(
-    deps=["evaluations", "samples", "warehouse"],
+    deps=["evaluations", "samples", "sample_judgements", "warehouse"],
     group_name="evaluation",
     kinds={"duckdb"},
     pool="lake",

@@ -31,6 +31,7 @@ from pianogen.dedupe.shingle import (
     WINDOWS,
     Shingles,
     shingles,
+    windows,
 )
 
 KINDS = {"windows": WINDOWS, "top": TOP, "chroma": CHROMA}
@@ -379,3 +380,19 @@ def test_trills_repeated_chords_and_unisons_have_none(pattern):
     at_once = notes_of([(0.0, pitch, 1.0) for pitch in pitches])
     for notes in (as_trill, as_chord, at_once):
         assert len(notes.shingles().shingle) == 0
+
+
+@given(some_notes())
+def test_all_windows_are_those_of_plain_python_with_the_notes_that_they_hold(notes):
+    found = windows(notes.pitch, notes.onset_sec)
+    expected = [place for place in slow_shingles(notes, sampling=1) if place.kind == WINDOWS]
+    told = zip(found.shingle, notes.onset_sec[found.first].astype(np.float32), found.pitch, strict=True)
+    # A hash that stands often is not always kept there.
+    assert {(place.shingle, place.onset_sec, place.pitch) for place in expected} <= {
+        (int(shingle), float(sec), int(pitch)) for shingle, sec, pitch in told
+    }
+    assert {int(shingle) for shingle in found.shingle} == {place.shingle for place in expected}
+    for first, last in zip(found.first, found.last, strict=True):
+        held = set(zip(notes.pitch[first : last + 1], notes.onset_sec[first : last + 1], strict=True))
+        assert len(held) == WINDOW
+    assert np.all(np.diff(found.first) > 0)

@@ -57,7 +57,8 @@ def test_the_graph_is_the_one_that_the_documents_draw(defs):
         "runs": ("training", ["shards"], True),
         "evaluations": ("evaluation", ["runs"], True),
         "samples": ("evaluation", ["runs"], True),
-        "leaderboard": ("evaluation", ["evaluations", "samples", "warehouse"], False),
+        "sample_judgements": ("evaluation", ["samples"], True),
+        "leaderboard": ("evaluation", ["evaluations", "sample_judgements", "samples", "warehouse"], False),
         "report": ("evaluation", ["leaderboard"], False),
     }
 
@@ -81,7 +82,7 @@ def test_each_job_holds_the_assets_of_its_name_in_the_documents(defs):
     assert selected == {
         "reingest": {"performances", "fingerprints", "statistics"},
         "curate": {"duplicate_pairs", "clusters", "splits", "round_trips", "comparison", "warehouse", "data_cards"},
-        "experiment": {"shards", "runs", "evaluations", "samples"},
+        "experiment": {"shards", "runs", "evaluations", "samples", "sample_judgements"},
         "publish": {"leaderboard", "report"},
     }
 
@@ -121,6 +122,7 @@ def test_assets_that_write_tables_name_their_columns(defs):
         "round_trips": {"round_trips"},
         "evaluations": {"evaluations"},
         "samples": {"samples"},
+        "sample_judgements": {"sample_judgements", "sample_copies", "sample_distances"},
     }
 
 

@@ -138,6 +138,8 @@ def test_one_more_file_costs_its_block_and_what_depends_on_it(finished, tmp_path
             "shard_contamination",
             "evaluations",
             "samples",
+            "windows",
+            "judgements",
         ]
     )
 

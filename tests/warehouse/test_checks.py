@@ -56,6 +56,13 @@ SOUND = """
         12.5 as train_sec, 300.0 as peak_memory_mb, 'split' as split_version, 'certificate' as certificate;
     insert into evaluations by name select 'quick' as experiment, 'r1' as run_id, 'p3' as performance_id,
         4 as num_tokens, 1 as num_notes, 1.0 as duration_sec, 12.0 as nats;
+    insert into samples by name select 'quick' as experiment, 'r1' as run_id, 'one' as sample;
+    insert into sample_judgements by name select 'quick' as experiment, 'r1' as run_id, * from (values
+        ('sample', 'one', 10, 5.0, 0.3, 0.2, 0.3, 3, 1.5, 1), ('test', 'p3', 10, 5.0, 0.0, 0.0, 0.5, 5, 2.0, 1)
+    ) as v (source, name, num_notes, duration_sec, cycle2_share, cycle3_share, copied_share, longest_copy_notes,
+        longest_copy_sec, num_copies);
+    insert into sample_copies by name select 'quick' as experiment, 'r1' as run_id, 'p1' as performance_id, * from
+        (values ('sample', 'one', 3), ('test', 'p3', 5)) as v (source, name, num_notes);
 """
 
 
@@ -398,6 +405,81 @@ def test_a_round_trip_whose_notes_do_not_add_up_is_named(sound, change):
     sound.execute(f"update round_trips set {change} where performance_id = 'p1' and tokenizer = 'remi'")
     (found,) = violations(sound, "round_trips/notes_add_up")
     assert (found["tokenizer"], found["performance_id"]) == ("remi", "p1")
+
+
+def test_a_sample_that_was_not_judged_or_twice_and_a_judgement_of_none_are_named(sound):
+    sound.execute("""
+        insert into samples by name select 'quick' as experiment, 'r1' as run_id, 'two' as sample;
+        insert into sample_judgements by name
+            select * replace ('gone' as name) from sample_judgements where name = 'one';
+        insert into sample_judgements by name select * from sample_judgements where name = 'one';
+    """)
+    found = violations(sound, "sample_judgements/every_sample_is_judged_once")
+    assert [(row["name"], row["is_sample"], row["num_rows"]) for row in found] == [
+        ("gone", False, 1),
+        ("one", True, 2),
+        ("two", True, 0),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change, name",
+    [
+        ("copied_share = 1.1", "copied_share"),
+        ("cycle3_share = 0.4", "cycle3_share"),
+        ("cycle2_times = 1.5", "cycle2_times"),
+        ("repeated_16 = 'nan'", "repeated_16"),
+        ("distinct_1 = 0", "distinct_1"),
+        ("longest_copy_notes = 11", "longest_copy_notes"),
+        ("longest_copy_sec = 6", "longest_copy_sec"),
+        ("num_notes = -1", "num_notes or duration_sec"),
+    ],
+)
+def test_a_judgement_that_cannot_be_is_named_with_the_number(sound, change, name):
+    sound.execute(f"update sample_judgements set {change} where name = 'one'")
+    (found,) = violations(sound, "sample_judgements/judgements_are_in_a_sane_range")
+    assert found["name"] == "one"
+    assert name in found["out_of_range"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "update sample_judgements set num_copies = 2 where name = 'one'",
+        "update sample_judgements set copied_share = 0.4 where name = 'one'",
+        "delete from sample_copies where name = 'one'",
+        "insert into sample_copies by name select 'quick' as experiment, 'r1' as run_id, 'sample' as source, "
+        "'one' as name, 2 as num_notes",
+    ],
+)
+def test_copies_that_do_not_add_up_are_named(sound, change):
+    sound.execute(change)
+    (found,) = violations(sound, "sample_judgements/copies_add_up")
+    assert found["name"] == "one"
+
+
+def test_a_sample_that_is_copied_from_train_is_named_with_its_source(sound):
+    check = "sample_judgements/samples_are_not_copied_from_train"
+    # As much as held-out music has in common with train is no copying.
+    sound.execute("update sample_judgements set copied_share = 0.5 where name = 'one'")
+    assert violations(sound, check) == []
+    sound.execute("""
+        update sample_judgements set copied_share = 0.75, copied_from = 'p1', copied_from_dataset = 'a',
+            copied_from_title = 'Chopin: <b>Waltz</b>' where name = 'one'
+    """)
+    (found,) = violations(sound, check)
+    assert (found["sample"], found["performance_id"], found["title"]) == ("one", "p1", "Chopin: <b>Waltz</b>")
+    assert (found["copied_share"], found["most_copied_of_held_out"]) == (0.75, 0.5)
+
+
+def test_a_sample_that_goes_round_in_circles_is_named_with_its_period(sound):
+    check = "sample_judgements/samples_do_not_go_round_in_circles"
+    loop = "cycle2_share = 0.6, cycle3_share = 0.6, cycle3_times = 9, cycle3_period_sec = 2"
+    sound.execute(f"update sample_judgements set {loop} where name = 'one'")
+    (found,) = violations(sound, check)
+    assert (found["sample"], found["cycle_share"], found["period_sec"], found["times"]) == ("one", 0.6, 2.0, 9.0)
+    sound.execute("update sample_judgements set cycle3_share = 0.7 where source = 'test'")
+    assert violations(sound, check) == []
 
 
 def test_rows_of_no_performance_are_named_with_their_table(sound):

@@ -54,6 +54,7 @@ def test_every_promised_view_is_there():
         "datasets_sharing_music",
         "titles_across_splits",
         "leaderboard",
+        "sample_quality",
     }
     assert promised <= set(VIEW_NAMES)
 
@@ -253,6 +254,23 @@ def test_the_leaderboard_tells_what_a_fine_tune_began_with_and_whether_that_is_k
         ("better", None, None),
         ("worse", "first/1 > second/2", "unchecked"),
     ]
+
+
+def test_sample_quality_sets_samples_beside_held_out_music(database):
+    database.execute("""
+        insert into sample_judgements by name select 'e' as experiment, 'r' as run_id, * from (values
+            ('sample', 'a', 0.2, 4.0, 1.0, null), ('sample', 'b', 0.6, 9.0, 0.0, null),
+            ('sample', 'c', null, null, null, 'implausible_density'), ('test', 'p', 0.1, 2.0, 0.0, null)
+        ) as v (source, name, copied_share, longest_copy_sec, cycle3_share, rejection);
+        insert into sample_distances by name select 'e' as experiment, 'r' as run_id, * from (values
+            ('x', 0.5), ('y', 0.7), ('z', null)) as v (measure, overlapping_area);
+    """)
+    (found,) = rows(database, "from sample_quality")
+    assert (found["num_samples"], found["num_rejected"], found["num_held_out"]) == (3, 1, 1)
+    assert (found["copied_share"], found["held_out_copied_share"]) == (pytest.approx(0.4), 0.1)
+    assert (found["most_copied_share"], found["longest_copy_sec"]) == (0.6, 9.0)
+    assert (found["cycle_share"], found["mean_overlap"]) == (0.5, pytest.approx(0.6))
+    assert found["notes_per_sec"] is None
 
 
 def test_views_are_created_in_the_order_they_need_whatever_their_names(tmp_path):
