@@ -122,7 +122,7 @@ def sentence(one: HeldOut) -> str:
 
 
 def _page(audit: Audit) -> str:
-    style = _read(SHARED / "page.css") + _read(TEMPLATES / "audit.css")
+    style = "".join(map(_read, (SHARED / "page.css", SHARED / "player.css", TEMPLATES / "audit.css")))
     scripts = [_read(SHARED / name) for name in ("synth.js", "sequencer.js", "roll.js")]
     scripts += [_read(TEMPLATES / name) for name in ("lane.js", "pair.js", "page.js")]
     classes = {True: "some", False: "none"}
