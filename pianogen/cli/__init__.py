@@ -7,6 +7,7 @@
     tokenizers.py tokenizers
     models.py     experiments, tokenize, train, evaluate, generate, leaderboard, report
     checkpoints.py  checkpoints, export
+    listening.py  listening make, import, results
     rows.py       rows as tables, CSV, JSON, Markdown, Parquet;  shared.py options, bars
 
 What a command needs beyond settings it imports when it runs, so that `--help` answers at once.
@@ -17,10 +18,21 @@ import sys
 from rich.text import Text
 
 from pianogen import errors
-from pianogen.cli import checkpoints, corpus, datasets, models, same_music, tokenizers, warehouse
+from pianogen.cli import checkpoints, corpus, datasets, listening, models, same_music, tokenizers, warehouse
 from pianogen.cli.shared import app, err
 
-__all__ = ["app", "checkpoints", "corpus", "datasets", "main", "models", "same_music", "tokenizers", "warehouse"]
+__all__ = [
+    "app",
+    "checkpoints",
+    "corpus",
+    "datasets",
+    "listening",
+    "main",
+    "models",
+    "same_music",
+    "tokenizers",
+    "warehouse",
+]
 
 
 def main() -> None:

@@ -44,6 +44,7 @@ COMMENTS = {
         "matched notes of seconds and of MIDI velocities."
     ),
     "evaluations": "One row per evaluated run and test performance. Units: nats, seconds.",
+    "listening_votes": "One row per listener and pair that was voted on in a listening test.",
     "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
     "runs": "One row per finished training run. Units: nats per token, seconds, megabytes.",
     "metrics": (

@@ -105,6 +105,7 @@ const Player = (() => {
 
     tick() {
       this.show();
+      this.element.dispatchEvent(new Event("sound"));
       if (this.now() >= this.seconds + TAIL_SEC * this.rate) {
         this.halt(this.seconds);
         this.setState("ended");

@@ -182,5 +182,5 @@ const Synth = (() => {
     return context.startRendering();
   }
 
-  return { string, isReady, play, stop, soundingSec, master, renderOffline };
+  return { string, isReady, play, stop, soundingSec, evenGain, master, renderOffline };
 })();
