@@ -21,6 +21,7 @@ from pianogen.listening.sets import SampleSet
 from pianogen.report import player_parts
 from pianogen.report.rendering import environment
 from pianogen.report.words import LANGUAGES, OF_PAGES, OF_SCRIPTS, Texts, spanish
+from pianogen.report.words import TEMPLATES as REPORT_TEMPLATES
 from pianogen.static_pages import content_policy
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -138,7 +139,7 @@ def _texts() -> dict[str, str]:
 
 
 def _environment() -> jinja2.Environment:
-    made = environment().overlay(loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(TEMPLATES), environment().loader]))
+    made = environment().overlay(loader=jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES]))
     texts = Texts({**OF_PAGES.spanish, **_texts()})
     made.globals = {**made.globals, "t": texts.both, "attr": texts.attribute}
     return made
