@@ -10,7 +10,8 @@
     ├── ContaminationError     a split did not pass the contamination gate
     ├── ShardError             a shard does not match its manifest, or a model its vocabulary
     ├── TrainingError          the training process failed or was stopped
-    └── QueryError             a query cannot be run on the warehouse
+    ├── QueryError             a query cannot be run on the warehouse
+    └── ListeningError         a listening test cannot be made, or votes do not belong to it
 
 Each message says what must hold, what was found, where, and what to do.
 """
@@ -54,6 +55,10 @@ class TrainingError(PianogenError):
 
 class QueryError(PianogenError):
     """A query cannot be run on the warehouse."""
+
+
+class ListeningError(PianogenError):
+    """A listening test cannot be made of what was named, or a file of votes does not belong to it."""
 
 
 class RejectedFileError(PianogenError):

@@ -436,6 +436,22 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("nats", pa.float64()),
         ]
     ),
+    # One row per listener and pair that was voted on in a listening test (see listening/).
+    "listening_votes": pa.schema(
+        [
+            ("test_id", ID),
+            ("question", pa.string()),
+            ("listener", ID),  # random, one for each browser that opened the page
+            ("pair", pa.int32()),  # its number in the test, from 1
+            ("repeat_of", pa.int32()),  # number of the pair that it is again, with the sides changed; null: it is none
+            ("set_a", pa.string()),
+            ("set_b", pa.string()),
+            ("sample_a", pa.string()),
+            ("sample_b", pa.string()),
+            ("is_swapped", pa.bool_()),  # the sample of set_b was shown as A
+            ("preferred", pa.string()),  # a | b: a sample of that set; none: no difference
+        ]
+    ),
     # One row per generated performance.
     "samples": pa.schema(
         [

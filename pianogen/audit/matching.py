@@ -27,6 +27,8 @@ class Notes(NamedTuple):
     velocity: np.ndarray
     onset_sec: np.ndarray
     offset_sec: np.ndarray
+    held_sec: np.ndarray = np.empty(0, np.float32)
+    """How long the pedal holds each note after its note-off; empty where that is not told."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -122,7 +122,7 @@ def sentence(one: HeldOut) -> str:
 
 
 def _page(audit: Audit) -> str:
-    style = _read(SHARED / "page.css") + _read(TEMPLATES / "audit.css")
+    style = "".join(map(_read, (SHARED / "page.css", SHARED / "player.css", TEMPLATES / "audit.css")))
     scripts = [_read(SHARED / name) for name in ("synth.js", "sequencer.js", "roll.js")]
     scripts += [_read(TEMPLATES / name) for name in ("lane.js", "pair.js", "page.js")]
     classes = {True: "some", False: "none"}
@@ -189,13 +189,14 @@ def _rolls(rolls: Iterable[Roll]) -> Iterable[tuple[str, str]]:
 
 
 def _columns(notes: Notes) -> dict[str, list[int]]:
-    """Times in milliseconds; onsets as steps from one to the next."""
+    """Times in milliseconds; onsets as steps from one to the next; what the pedal holds where it holds anything."""
     duration = np.rint(1000 * (notes.offset_sec - notes.onset_sec)).astype(int)
     return {
         "pitch": notes.pitch.tolist(),
         "velocity": notes.velocity.tolist(),
         "onset": _steps(notes.onset_sec),
         "duration": np.maximum(duration, 1).tolist(),
+        **({"held": np.rint(1000 * notes.held_sec).astype(int).tolist()} if notes.held_sec.any() else {}),
     }
 
 

@@ -104,7 +104,7 @@ def _notes(lake: Lake, performances: set[str]) -> dict[str, Notes]:
 
 
 _NOTES = """
-select performance_id, pitch, velocity, onset_sec, offset_sec
+select performance_id, pitch, velocity, onset_sec, offset_sec, held_sec
 from notes
 where not is_drum and performance_id in (select performance_id from wanted)
 order by performance_id, onset_sec, pitch, velocity, offset_sec

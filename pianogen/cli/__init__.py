@@ -8,6 +8,7 @@
     models.py     experiments, tokenize, train, evaluate, generate, leaderboard, report
     judging.py    judge
     checkpoints.py  checkpoints, export
+    listening.py  listening make, import, results
     rows.py       rows as tables, CSV, JSON, Markdown, Parquet;  shared.py options, bars
 
 What a command needs beyond settings it imports when it runs, so that `--help` answers at once.
@@ -18,7 +19,7 @@ import sys
 from rich.text import Text
 
 from pianogen import errors
-from pianogen.cli import checkpoints, corpus, datasets, judging, models, same_music, tokenizers, warehouse
+from pianogen.cli import checkpoints, corpus, datasets, judging, listening, models, same_music, tokenizers, warehouse
 from pianogen.cli.shared import app, err
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "corpus",
     "datasets",
     "judging",
+    "listening",
     "main",
     "models",
     "same_music",

@@ -17,7 +17,7 @@ import duckdb
 from pianogen.foreign_text import plain_value
 from pianogen.measured import COLUMNS, GROUPS
 from pianogen.report import data_queries as queries
-from pianogen.report import page_figures
+from pianogen.report import page_figures, player_parts
 from pianogen.report.data_figures import COUNTED, SPLITS, Figure, numbers
 from pianogen.report.rendering import environment, in_script, own, rounded, shown
 from pianogen.report.tokenizer_page import FILE_NAME as TOKENIZERS
@@ -27,7 +27,6 @@ PLOTLY = "plotly.min.js"
 SCRIPT_PLACES = ("'self'", "file:")
 """Plotly's script lies beside the page, on a disk or on a server."""
 SCRIPTS = ("charts.js", "data_page.js")
-MUSIC_SCRIPTS = ("synth.js", "sequencer.js", "roll.js", "player.js")
 
 _OF_TWO = ("mean_distances", "distances")
 """Queries whose rows belong to two datasets."""
@@ -120,7 +119,7 @@ def _dataset(name: str, rows: Rows, notes: Rows, asked: dict[str, str], links: d
         plots,
         data,
         asked,
-        music=MUSIC_SCRIPTS if listen else (),
+        music=(player_parts.FIRST_SCRIPT, *player_parts.PAGE) if listen else (),
         dataset=shown(name),
         overview=rows["overview"][0],
         others=[{"name": shown(other), "link": link} for other, link in links.items() if other != name],
@@ -172,8 +171,12 @@ def _listen(rows: list[Row], notes: Rows) -> list[Row]:
                 "words": _words(row),
                 "first_sec": found[0]["first_sec"],
                 "num_notes": len(found),
-                "duration_sec": round(end_sec, 3),
-                "notes": [[note[column] for column in columns] for note in found],
+                "performances": [
+                    {
+                        "notes": [[note[column] for column in columns] for note in found],
+                        "duration_sec": round(end_sec, 3),
+                    }
+                ],
             }
         )
     return listen
@@ -185,7 +188,7 @@ def _listen(rows: list[Row], notes: Rows) -> list[Row]:
 def _page(
     template: str, plots: list[Figure], data: Row, asked: dict[str, str], music: Sequence[str] = (), **values: Any
 ) -> str:
-    style = own("page.css") + own("data_page.css")
+    style = player_parts.style() + own("data_page.css")
     scripts = [own(name) for name in (*music, *SCRIPTS)]
     by_id = {
         figure.id: {

@@ -20,20 +20,21 @@ from typing import Any
 
 import duckdb
 import filelock
-import symusic
+from markupsafe import Markup
 
 from pianogen.dedupe.groups import TIERS
-from pianogen.errors import QueryError
-from pianogen.report import plots, same_music
+from pianogen.errors import QueryError, RejectedFileError
+from pianogen.report import player_parts, plots, same_music
 from pianogen.report.data_pages import PLOTLY, data_pages, file_name, plotly_script
 from pianogen.report.drawing import to_address
-from pianogen.report.rendering import environment, own
+from pianogen.report.player_data import data_of_bytes
+from pianogen.report.rendering import environment
 from pianogen.report.tokenizer_page import FILE_NAME as TOKENIZERS
 from pianogen.report.tokenizer_page import tokenizer_page
+from pianogen.report.words import LANGUAGES, OF_PAGES, OF_SCRIPTS
 from pianogen.static_pages import content_policy, require_replaceable
 from pianogen.warehouse import open_warehouse
 
-SCRIPTS = ("synth.js", "sequencer.js", "roll.js", "player.js")
 SPLITS = ("train", "validation", "test")
 _MARK = b'<meta name="generator" content="pianogen report">'
 """In the head of every report; a folder without it is not ours to replace."""
@@ -152,26 +153,13 @@ def _read(warehouse: Path) -> tuple[dict[str, list[Row]], dict[str, str], str | 
 
 
 def _sample(row: Row) -> Row:
-    """A row of `samples` with its notes, [pitch, onset_sec, duration_sec, velocity] each, and the path of its file."""
+    """A row of `samples` with what the player takes, as `performances`, and the path of its file."""
     sample = {**row, "title": row["title"] or row["sample"], "path": f"samples/{_file_name(row)}"}
     try:
-        midi = symusic.Score.from_midi(row["midi"], ttype="second")
-    except (RuntimeError, ValueError) as error:
-        return {**sample, "notes": [], "problem": str(error)}
-    notes = sorted(
-        (round(float(note.time), 4), note.pitch, round(float(note.duration), 4), note.velocity)
-        for track in midi.tracks  # pyright: ignore[reportAttributeAccessIssue]
-        if not track.is_drum
-        for note in track.notes
-    )
-    end_sec = max((onset + duration for onset, _, duration, _ in notes), default=0.0)
-    return {
-        **sample,
-        "notes": [[pitch, onset, duration, velocity] for onset, pitch, duration, velocity in notes],
-        "num_notes": len(notes),
-        "duration_sec": round(end_sec, 4),
-        "problem": None,
-    }
+        played = data_of_bytes(row["midi"], sample["path"], prompt_sec=row["prompt_sec"] or 0.0)
+    except RejectedFileError as error:
+        return {**sample, "problem": str(error)}
+    return {**sample, "performances": [played], "num_notes": len(played["notes"]), "problem": None}
 
 
 def _file_name(row: Row) -> str:
@@ -186,8 +174,9 @@ def _file_name(row: Row) -> str:
 
 
 def _render(rows: dict[str, list[Row]], samples: list[Row], has_data_pages: bool, tokenizers: str | None) -> str:
-    style = own("page.css")
-    scripts = [own(name) for name in SCRIPTS]
+    style, first_script = player_parts.style(), player_parts.first_script()
+    # Without samples there is nothing to play, and the languages alone have a script.
+    scripts = player_parts.scripts() if samples else []
     datasets, leaderboard = rows["datasets"], rows["leaderboard"]
     totals = {
         key: sum(row[key] or 0 for row in datasets)
@@ -199,7 +188,11 @@ def _render(rows: dict[str, list[Row]], samples: list[Row], has_data_pages: bool
         .render(
             style=style,
             scripts=scripts,
-            content_policy=content_policy(style, scripts),
+            first_script=first_script,
+            words=OF_SCRIPTS,
+            languages=LANGUAGES,
+            language=None,
+            content_policy=content_policy(style, [first_script, *scripts]),
             totals=totals,
             datasets=[{**row, "link": f"data/{file_name(row['dataset'])}"} for row in datasets],
             has_data_pages=has_data_pages,
@@ -238,15 +231,17 @@ def _data_plots(rows: dict[str, list[Row]]) -> list[Row]:
     return [
         {
             "address": to_address(plots.note_counts([row for row in rows["datasets"] if row["num_notes"] is not None])),
-            "text": "Bar chart of the notes in each dataset; the numbers stand in the table above.",
+            "text": OF_PAGES.attribute(
+                "alt", "Bar chart of the notes in each dataset; the numbers stand in the table above."
+            ),
         },
         {
             "address": to_address(plots.pitch_distribution(rows["pitch_distribution"])),
-            "text": "Share of the notes of each dataset at each pitch of the piano.",
+            "text": OF_PAGES.attribute("alt", "Share of the notes of each dataset at each pitch of the piano."),
         },
         {
             "address": to_address(plots.duration_by_dataset(rows["performance_statistics"])),
-            "text": "Hours of music in each dataset, and how long its performances are.",
+            "text": OF_PAGES.attribute("alt", "Hours of music in each dataset, and how long its performances are."),
         },
     ]
 
@@ -262,28 +257,31 @@ def _runs(rows: dict[str, list[Row]]) -> list[Row]:
         key = (run["experiment"], run["run_id"])
         curve = metrics.get(key, [])
         validation = [row for row in curve if row["split"] == "validation" and math.isfinite(row["nll"])]
-        text = "Train and validation loss against the step."
+        words, best = "Train and validation loss against the step.", {}
         if validation:
-            best = min(validation, key=lambda row: (row["nll"], row["step"]))
-            text += f" The best validation nll is {best['nll']:.3f} nats per token, at step {best['step']}."
+            found = min(validation, key=lambda row: (row["nll"], row["step"]))
+            words += " The best validation nll is {nll} nats per token, at step {step}."
+            best = {"nll": f"{found['nll']:.3f}", "step": found["step"]}
+        text = OF_PAGES.attribute("alt", words, **best)
         rank = ranks.get(key, len(ranks))
         address, terms = to_address(plots.loss_curve(curve)), _terms(run)
         runs.append({**run, "rank": rank, "address": address, "text": text, "terms": terms})
     return sorted(runs, key=lambda run: run["rank"])
 
 
-def _terms(run: Row) -> str:
+def _terms(run: Row) -> Markup:
     """What the licences of a run's training data ask of its model."""
     if run["licences"] is None:
-        return "licences of its training data not recorded"
+        return OF_PAGES.both("licences of its training data not recorded")
     licences, banned = dict(run["licences"]), run["non_commercial_datasets"] or []
     if not banned:
-        return f"licences: {'; '.join(f'{name}: {licence}' for name, licence in sorted(licences.items()))}"
+        named = "; ".join(f"{name}: {licence}" for name, licence in sorted(licences.items()))
+        return OF_PAGES.both("licences: {licences}", licences=named)
     by_licence: dict[str, list[str]] = {}
     for name in banned:
         by_licence.setdefault(licences.get(name, "not stated"), []).append(name)
     named = "; ".join(f"{licence} ({', '.join(names)})" for licence, names in sorted(by_licence.items()))
-    return f"non-commercial licence: {named}"
+    return OF_PAGES.both("non-commercial licence: {licences}", licences=named)
 
 
 # The folder

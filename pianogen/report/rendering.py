@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from pianogen.dedupe.groups import TIERS
 from pianogen.foreign_text import steerless
+from pianogen.report.words import OF_PAGES
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -32,17 +33,21 @@ def environment() -> jinja2.Environment:
         "count": count,
         "fixed": fixed,
         "change": _change,
+        "in_script": in_script,
+        "named": _named,
         "names": _names,
         "percent": lambda share: "–" if share is None else f"{fixed(100 * share, 1)} %",
-        "place": lambda split: "left out" if split == "none" else split or "–",
+        "place": lambda split: OF_PAGES.both("left out") if split == "none" else split or "–",
         "plain": lambda value: f"{value:g}",
         "rounded": rounded,
         "short": lambda value: "–" if value is None else str(value)[:8],
         "shown": shown,
         "span": _span,
         "stacked": _stacked,
+        "said": lambda name: OF_PAGES.both(name.replace("_", " ")),
         "words": lambda name: name.replace("_", " "),
     }
+    made.globals |= {"t": OF_PAGES.both, "attr": OF_PAGES.attribute}
     return made
 
 
@@ -88,14 +93,20 @@ def _names(value: Any) -> str:
 
 def _change(pair: Row) -> str:
     """What makes b of a."""
-    said = []
+    said, semitones = [], pair["semitones"]
     if pair["is_mirrored"]:
-        said.append("mirrored")
-    elif pair["semitones"]:
-        said.append(f"{pair['semitones']:+d} semitone{'s' if abs(pair['semitones']) != 1 else ''}")
+        said.append(OF_PAGES.both("mirrored"))
+    elif semitones:
+        words = "{num} semitone" if abs(semitones) == 1 else "{num} semitones"
+        said.append(OF_PAGES.both(words, num=f"{semitones:+d}"))
     if pair["tempo_ratio"] and abs(pair["tempo_ratio"] - 1) > 0.005:
-        said.append(f"time ×{pair['tempo_ratio']:.2f}")
-    return ", ".join(said) or "–"
+        said.append(OF_PAGES.both("time ×{ratio}", ratio=f"{pair['tempo_ratio']:.2f}"))
+    return Markup(", ").join(said) or "–"
+
+
+def _named(text: Any) -> Markup:
+    """Out of the data, and the same in every language."""
+    return Markup('<span translate="no">{}</span>').format(text)
 
 
 def _stacked(row: Row) -> list[Row]:

@@ -46,6 +46,7 @@ COMMENTS = {
     ),
     "evaluations": "One row per evaluated run and test performance. Units: nats, bits, seconds.",
     "evaluation_parts": "One row per evaluated run, test performance and attribute that tokens tell. Units: nats.",
+    "listening_votes": "One row per listener and pair that was voted on in a listening test.",
     "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
     "sample_judgements": (
         "One row per generated performance, without its prompt, and per excerpt of the test split, the base line. "

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audits import leaking_folders, write_pairs
+from builders import event, midi_bytes, press
 from corpora import here
 
 from pianogen.audit.leaks import Audit, audit_split, judge
 from pianogen.audit.page import CSV_COLUMNS, MAX_LISTED, require_writable, write_audit
-from pianogen.audit.sources import Source
+from pianogen.audit.sources import Source, from_folders
 from pianogen.errors import SettingsError
 from pianogen.lake import Lake
 
@@ -54,6 +55,20 @@ def test_the_folder_holds_page_table_json_and_the_notes_of_the_pairs(folder, tmp
     (roll,) = audit.rolls
     assert np.abs(np.cumsum(notes["onset"]) / 1000 - roll.a.onset_sec).max() <= 0.0005
     assert notes["pitch"] == roll.a.pitch.tolist()
+
+
+def test_what_the_pedal_holds_comes_with_the_notes(folder, tmp_path):
+    sustain = event(0, 0xB0, 64, 127)
+    music = midi_bytes(sustain + b"".join(press(48 + (7 * i) % 40, 240) for i in range(120)) + event(480, 0xB0, 64, 0))
+    for split in ("train", "test"):
+        (folder / split).mkdir(parents=True)
+        (folder / split / "a.mid").write_bytes(music)
+    source = from_folders({split: folder / split for split in ("train", "test")})
+    out = tmp_path / "out"
+    write_audit(audit_split(source, here(tmp_path), num_rolls=1), out)
+    held = rolls_data(out, "notes-0")["held"]
+    assert held[0] == 119 * 250 + 500, "from its note-off to the lift"
+    assert held[-1] == 500
 
 
 def test_the_same_music_gives_the_same_bytes(folder, tmp_path):

@@ -152,6 +152,19 @@ def test_each_of_the_two_sounds_and_pauses(open_audit, transposed_copy):
         wait_until(page, f"window.pianogen.level().rms < {SILENT}")
 
 
+def test_at_twice_the_tempo_the_place_moves_twice_as_fast(open_audit, transposed_copy):
+    page = open_audit(transposed_copy)
+    view = open_pair(page)
+    view.get_by_role("slider", name="Tempo").fill("200")
+    view.get_by_role("button", name="Play A", exact=True).click()
+    wait_for_sound(page)
+    read = "() => [performance.now() / 1000, Number(document.querySelector('.pair-view').dataset.place)]"
+    clock_before, place_before = page.evaluate(read)
+    page.wait_for_timeout(1000)
+    clock_after, place_after = page.evaluate(read)
+    assert (place_after - place_before) / (clock_after - clock_before) == pytest.approx(2, rel=0.25)
+
+
 def test_from_one_to_the_other_the_music_goes_on_at_the_same_place(open_audit, tmp_path, folder):
     """b is twice as slow: its clock shows other times at the same music."""
     piece = improvise(1, 200)

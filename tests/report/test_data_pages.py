@@ -146,7 +146,7 @@ def test_the_outlier_is_told_and_can_be_heard(pages):
     told = [row for row in page.tables["outliers"] if ODD in " ".join(row)]
     assert len(told) == 1
     assert told[0][2:4] == ["velocity mean", "127"]
-    assert any(attrs.get("class") == "sample" and attrs["data-title"] == ODD for _, attrs in page.tags)
+    assert any(attrs.get("class") == "player" and attrs["data-title"] == ODD for _, attrs in page.tags)
     assert "velocity mean 127; the dataset's median is" in page.text
 
 

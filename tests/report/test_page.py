@@ -16,12 +16,13 @@ from report_rows import corpus, evaluation, leaking, midi_bytes, run, sample
 
 from pianogen.errors import QueryError, SettingsError
 from pianogen.report.page import write_report
+from pianogen.report.player_parts import PAGE
 
 HOSTILE = "<img src=x onerror=alert(1)></script><script>alert(2)</script>'\"&{{ 7*7 }}"
 
 
 class Page(html.parser.HTMLParser):
-    """Tags, the text of each, and all text that a reader sees."""
+    """Tags, the text of each, and all text that a reader of English sees."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -29,23 +30,29 @@ class Page(html.parser.HTMLParser):
         self.scripts: list[tuple[dict, str]] = []
         self.words: list[str] = []
         self.inside = ""
+        self.spans: list[bool] = []
         self.feed(path.read_text(encoding="utf-8"))
-        self.text = " ".join(" ".join(self.words).split())
+        # Every piece of text stands apart; before a comma that was no space.
+        self.text = re.sub(r" (?=[,:;.])", "", " ".join(" ".join(self.words).split()))
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
         self.inside = tag
+        if tag == "span":
+            self.spans.append(dict(attrs).get("lang") == "es")
         if tag == "script":
             self.scripts.append((dict(attrs), ""))
 
     def handle_endtag(self, tag):
         self.inside = ""
+        if tag == "span":
+            self.spans.pop()
 
     def handle_data(self, data):
         if self.inside == "script":
             attrs, text = self.scripts[-1]
             self.scripts[-1] = (attrs, text + data)
-        elif self.inside != "style":
+        elif self.inside != "style" and not any(self.spans):
             self.words.append(data)
 
     def notes(self) -> list[dict]:
@@ -74,7 +81,7 @@ def test_an_empty_warehouse_says_what_is_missing(new_warehouse, tmp_path):
     page = Page(write_report(new_warehouse(), tmp_path / "report"))
     for words in ("No data yet", "No runs yet", "No samples yet", "no split yet", "Nothing compared yet"):
         assert words in page.text
-    assert page.scripts == []
+    assert len(page.scripts) == 2, "the languages, and their words"
     assert files_in(tmp_path / "report").keys() == {"index.html"}
 
 
@@ -183,8 +190,8 @@ def test_the_published_split_stands_beside_the_clean_one(new_warehouse, tmp_path
     assert "jsb train 4 1" in page.text, "performances of train, published and here"
     assert "jsb validation 0 0 1 1" in page.text
     assert "jsb test 3 100.0 % 0 0 0 3 3" in page.text, "published: all of them have their music in train; here: none"
-    assert "As published : 3 pairs across splits , 1 with a shared melody alone" in page.text
-    assert "Here : no pair across splits, 1 with a shared melody alone" in page.text
+    assert "As published: 3 pairs across splits, 1 with a shared melody alone" in page.text
+    assert "Here: no pair across splits, 1 with a shared melody alone" in page.text
 
 
 def test_leaks_of_a_published_split_are_named_with_what_became_of_them(new_warehouse, tmp_path):
@@ -246,7 +253,7 @@ def test_text_from_files_is_shown_as_text(new_warehouse, tmp_path):
     assert page.text.count(HOSTILE) >= 6
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
     assert all(attrs["src"].startswith("data:") for tag, attrs in page.tags if tag == "img")
-    assert len(page.scripts) == 5, "four of ours, and the notes of one sample"
+    assert len(page.scripts) == 3 + len(PAGE), "ours, the words of the languages, and the notes of one sample"
     (path,) = (p for p in files_in(tmp_path / "report") if p.endswith(".mid"))
     assert re.fullmatch(r"samples/[a-z0-9_-]+\.mid", path)
 
@@ -264,7 +271,13 @@ def test_the_notes_of_a_sample_stand_in_seconds_and_its_midi_beside(new_warehous
     midi = midi_bytes([(72, 2.0, 1.5, 90), (60, 0.25, 0.5, 33)])
     page = Page(write_report(new_warehouse(**full(samples=[sample(midi=midi, prompt_sec=1.5)])), tmp_path / "report"))
     assert page.notes() == [
-        {"notes": [[60, 0.25, 0.5, 33], [72, 2.0, 1.5, 90]], "prompt_sec": 1.5, "duration_sec": 3.5}
+        {
+            "notes": [[60, 0.25, 0.5, 33], [72, 2.0, 1.5, 90]],
+            "pedal": [],
+            "marks": [],
+            "prompt_sec": 1.5,
+            "duration_sec": 3.5,
+        }
     ]
     (link,) = (attrs["href"] for tag, attrs in page.tags if tag == "a" and "download" in attrs)
     assert (tmp_path / "report" / link).read_bytes() == midi
@@ -356,6 +369,7 @@ def test_a_warehouse_without_a_view_is_named_with_what_to_do(new_warehouse, tmp_
 KILLED = """
 import os, pathlib, signal, sys
 from pianogen.report.page import write_report
+from pianogen.report.player_parts import PAGE
 left, name = int(sys.argv[3]), sys.argv[4]
 original = getattr(os, name)
 def dying(*args, **kwargs):

@@ -1,89 +1,22 @@
 """The report in a real browser, from the disk and without a network: it is drawn, it sounds, it obeys."""
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsers import SILENT, launch, wait_for_sound, wait_until
-from report_rows import corpus, evaluation, leaking, midi_bytes, run, sample, write_warehouse
-
-from pianogen.report.page import write_report
-
-SCALE = [(60 + i % 12, i * 0.25, 0.25, 60 + i % 40) for i in range(80)]
-"""Notes of a sample of 20 s."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    yield from launch()
-
-
-@pytest.fixture(scope="module")
-def report_of(tmp_path_factory) -> Callable[..., Path]:
-    """Call with rows by table; returns their report's page, written once, since a browser only reads it."""
-    pages: dict[str, Path] = {}
-
-    def write(**tables) -> Path:
-        rows = repr(tables)
-        if rows not in pages:
-            folder = tmp_path_factory.mktemp("report")
-            pages[rows] = write_report(write_warehouse(folder / "pianogen.duckdb", **tables), folder / "report")
-        return pages[rows]
-
-    return write
-
-
-@pytest.fixture
-def open_report(browser, report_of) -> Iterator[Callable]:
-    """Call with rows of `samples`; returns the open page. In the end, nothing may have failed or been fetched."""
-    contexts, troubles, requests = [], [], []
-
-    def open_page(*samples, tables: dict | None = None, width: int = 1280, **options):
-        path = report_of(samples=list(samples), **(tables or {}))
-        context = browser.new_context(viewport={"width": width, "height": 800}, offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text) if message.type != "log" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        return page
-
-    open_page.troubles = troubles
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
-    assert [address for address in requests if not address.startswith(("file:", "data:"))] == []
-
-
-def two_samples() -> list[dict]:
-    midi = midi_bytes(SCALE)
-    return [sample(sample=name, title=name, midi=midi, prompt_sec=5.0) for name in ("first", "second")]
-
-
-def state(player) -> str:
-    return player.get_attribute("data-state")
-
-
-def time_of(player) -> float:
-    return float(player.get_attribute("data-time"))
-
-
-def wait_for_state(page, title: str, wanted: str) -> None:
-    page.wait_for_selector(f'.sample[data-title="{title}"][data-state="{wanted}"]')
+from browsers import SILENT, wait_for_sound, wait_until
+from players import SCALE, state, time_of, two_samples, wait_for_state
+from report_rows import corpus, evaluation, leaking, midi_bytes, run, sample
 
 
 def test_play_sounds_and_moves_on_and_pause_is_silent(open_report):
     page = open_report(*two_samples())
-    player = page.locator(".sample").first
+    player = page.locator(".player").first
     assert (state(player), time_of(player)) == ("stopped", 0.0)
     page.get_by_role("button", name="Play first").click()
     level = wait_for_sound(page)
     assert state(player) == "playing"
     assert level["peak"] <= 1
-    wait_until(page, "document.querySelector('.sample').dataset.time > 0.6")
+    wait_until(page, "document.querySelector('.player').dataset.time > 0.6")
     page.get_by_role("button", name="Pause first").click()
     assert state(player) == "paused"
     wait_until(page, f"window.pianogen.level().rms < {SILENT}")
@@ -96,7 +29,7 @@ def test_music_keeps_the_time_of_the_clock(open_report):
     page = open_report(*two_samples())
     page.get_by_role("button", name="Play first").click()
     wait_for_sound(page)
-    read = "() => [performance.now() / 1000, Number(document.querySelector('.sample').dataset.time)]"
+    read = "() => [performance.now() / 1000, Number(document.querySelector('.player').dataset.time)]"
     clock_before, music_before = page.evaluate(read)
     page.wait_for_timeout(1500)
     clock_after, music_after = page.evaluate(read)
@@ -105,7 +38,7 @@ def test_music_keeps_the_time_of_the_clock(open_report):
 
 def test_starting_a_second_sample_stops_the_first(open_report):
     page = open_report(*two_samples())
-    first, second = page.locator(".sample").all()
+    first, second = page.locator(".player").all()
     page.get_by_role("button", name="Play first").click()
     wait_for_sound(page)
     page.get_by_role("button", name="Play second").click()
@@ -113,13 +46,13 @@ def test_starting_a_second_sample_stops_the_first(open_report):
     assert state(first) == "paused"
     assert page.locator('[data-state="playing"]').count() == 1
     wait_for_sound(page)
-    wait_until(page, "document.querySelectorAll('.sample')[1].dataset.time > 0.2")
+    wait_until(page, "document.querySelectorAll('.player')[1].dataset.time > 0.2")
     assert state(second) == "playing"
 
 
 def test_a_click_into_the_roll_goes_there(open_report):
     page = open_report(*two_samples())
-    player = page.locator(".sample").first
+    player = page.locator(".player").first
     canvas = player.locator("canvas.notes")
     box = canvas.bounding_box()
     canvas.click(position={"x": box["width"] / 2, "y": 60})
@@ -137,7 +70,7 @@ def test_a_click_into_the_roll_goes_there(open_report):
 
 def test_keys_move_and_play(open_report):
     page = open_report(*two_samples())
-    player = page.locator(".sample").first
+    player = page.locator(".player").first
     roll = page.get_by_role("slider", name="Position in first")
     times = []
     for key in ("ArrowRight", "ArrowRight", "ArrowLeft", "Shift+ArrowRight", "PageUp", "End", "ArrowRight", "Home"):
@@ -152,7 +85,7 @@ def test_keys_move_and_play(open_report):
 
 def test_the_end_is_reached_and_play_begins_again(open_report):
     page = open_report(*two_samples())
-    player = page.locator(".sample").first
+    player = page.locator(".player").first
     roll = page.get_by_role("slider", name="Position in first")
     roll.press("End")
     roll.press("ArrowLeft")
@@ -169,7 +102,7 @@ def test_volume_holds_for_every_sample_and_zero_is_silence(open_report):
     page.locator("input.volume").first.fill("0")
     assert page.locator("input.volume").last.input_value() == "0"
     page.get_by_role("button", name="Play first").click()
-    wait_until(page, "document.querySelector('.sample').dataset.time > 0.5")
+    wait_until(page, "document.querySelector('.player').dataset.time > 0.5")
     assert page.evaluate("window.pianogen.level()")["rms"] < SILENT
     page.locator("input.volume").first.fill("100")
     wait_for_sound(page)
@@ -181,7 +114,7 @@ def test_the_button_works_from_the_keyboard(open_report):
     page.keyboard.press("Enter")
     wait_for_sound(page)
     page.keyboard.press("Space")
-    assert state(page.locator(".sample").first) == "paused"
+    assert state(page.locator(".player").first) == "paused"
 
 
 RENDER = """async ([notes, seconds]) => {
@@ -271,6 +204,8 @@ def test_script_that_slipped_in_would_not_run(open_report):
 def test_the_roll_shows_notes_prompt_apart_and_loud_stronger(open_report):
     notes = [(60, 0.0, 2.0, 120), (60, 4.0, 2.0, 120), (60, 8.0, 2.0, 20)]
     page = open_report(sample(midi=midi_bytes(notes), prompt_sec=3.0))
+    page.locator(".player").scroll_into_view_if_needed()
+    wait_until(page, "document.querySelector('canvas.notes').width > 300")
     prompt, loud, soft, ground = page.evaluate("""() => {
         const canvas = document.querySelector("canvas.notes");
         const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
@@ -337,6 +272,8 @@ def test_leaks_stand_out_in_the_matrix_and_wide_tables_scroll_in_their_place(ope
 def test_on_a_phone_a_long_roll_scrolls_with_the_music(open_report):
     page = open_report(*two_samples(), width=360)
     scroller = page.locator(".scroller").first
+    scroller.scroll_into_view_if_needed()
+    wait_until(page, "document.querySelector('canvas.notes').height > 150")
     widths = scroller.evaluate("(element) => [element.scrollWidth, element.clientWidth]")
     assert widths[0] > widths[1]
     page.get_by_role("slider", name="Position in first").press("End")

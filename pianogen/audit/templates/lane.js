@@ -42,7 +42,8 @@ const Lane = (() => {
         const start = this.place(onset);
         // A note held over a passage that the other one has alone is not drawn through it.
         const end = Math.min(this.place(onset + duration), start + (1.5 * duration) / pace + 0.5);
-        return { pitch, onset, duration, velocity: data.velocity[i], start, end, isMatched: matched.has(i) };
+        const held = (data.held?.[i] ?? 0) / 1000;
+        return { pitch, onset, duration, held, velocity: data.velocity[i], start, end, isMatched: matched.has(i) };
       });
       this.longest = this.notes.reduce((longest, note) => Math.max(longest, note.end - note.start), 0);
       this.music = new Sequencer(this.notes);

@@ -78,6 +78,9 @@ const PairView = (() => {
       this.slider = element("input", { type: "range", min: "0", max: "100", "aria-label": "Volume", class: "volume" });
       this.slider.value = String(Math.round(Sequencer.volume * 100));
       this.slider.addEventListener("input", () => Sequencer.setVolume(Number(this.slider.value) / 100));
+      this.tempo = element("input", { type: "range", min: "25", max: "200", step: "5", value: "100", "aria-label": "Tempo", class: "tempo" });
+      this.percent = element("output", { class: "percent" }, "100 %");
+      this.tempo.addEventListener("input", () => this.setRate(Number(this.tempo.value) / 100));
       const zoom = (step, label, sign) => {
         const made = element("button", { type: "button", class: "zoom", "aria-label": label }, sign);
         made.addEventListener("click", () => this.setZoom(this.zoom + step));
@@ -89,6 +92,7 @@ const PairView = (() => {
         ...buttons,
         this.time,
         element("span", { class: "zooms" }, zoom(-1, "Zoom out", "−"), zoom(1, "Zoom in", "+")),
+        element("label", { class: "pace" }, element("span", {}, "Tempo"), this.tempo, this.percent),
         element("label", { class: "loudness" }, element("span", {}, "Volume"), this.slider),
       );
       this.element = element("div", { class: "pair-view" }, this.overview, this.scroller, controls);
@@ -201,6 +205,12 @@ const PairView = (() => {
       this.passage += PASSAGE_SEC;
       if (this.passage >= this.end) this.stopAt(this.end);
       else this.speak(this.firstOf(this.passage), this.passage);
+    }
+
+    // Seconds of either one per second; the pitch stays.
+    setRate(rate) {
+      for (const lane of Object.values(this.lanes)) lane.music.set({ rate });
+      this.percent.textContent = `${this.tempo.value} %`;
     }
 
     pause() {

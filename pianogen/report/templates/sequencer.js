@@ -1,6 +1,7 @@
 "use strict";
-// Plays notes from any place in them. A timer hands them to the audio clock a little ahead of their onset, so a busy
-// page delays the drawing but not the music. Exposes `Sequencer`; knows nothing of the page.
+// Plays notes from any place in them, at any tempo, round and round where asked. A timer hands them to the audio clock a
+// little ahead of their onset, so a busy page delays the drawing but not the music. Exposes `Sequencer`; knows nothing of
+// the page.
 const Sequencer = (() => {
   const TICK_MS = 25;
   const AHEAD_SEC = 0.3;
@@ -23,28 +24,38 @@ const Sequencer = (() => {
   }
 
   class Sequencer {
-    // Notes { pitch, onset, duration, velocity } by onset.
-    constructor(notes) {
+    // Notes { pitch, onset, duration, held, velocity } by onset; gain: how loud all of them are, beside other music.
+    constructor(notes, gain = 1) {
       this.notes = notes;
-      this.longest = notes.reduce((longest, note) => Math.max(longest, note.duration), 0);
+      this.gain = gain;
+      this.longest = notes.reduce((longest, note) => Math.max(longest, Synth.soundingSec(note)), 0);
       this.position = 0; // seconds of music, while not playing
+      this.rate = 1; // seconds of music per second
+      this.loop = null; // [from, to], seconds of music
+      this.passes = []; // { position, at, next }: from where in the music, from when on, and the next note to be handed over
       this.voices = [];
       this.isPlaying = false;
     }
 
     // Seconds of music.
     now() {
-      if (!this.isPlaying) return this.position;
-      return Math.max(this.position, this.position + audio.context.currentTime - this.startedAt);
+      if (!this.passes.length) return this.position;
+      const { currentTime } = audio.context;
+      while (this.passes.length > 1 && this.passes[1].at <= currentTime) this.passes.shift();
+      const { position, at } = this.passes[0];
+      return position + Math.max(0, currentTime - at) * this.rate;
     }
 
     // Sounds from `position` on as soon as the device runs; `onTick` is called many times a second.
     async play(position, onTick) {
-      const { context } = openAudio();
+      const { context, input } = openAudio();
       const request = (this.request = {});
       this.isPlaying = true;
       this.position = position;
-      this.startedAt = Infinity; // silent until the device runs
+      if (!this.output) {
+        this.output = new GainNode(context, { gain: this.gain });
+        this.output.connect(input);
+      }
       await context.resume();
       if (!this.isPlaying || this.request !== request) return;
       this.start(this.position);
@@ -54,38 +65,57 @@ const Sequencer = (() => {
       }, TICK_MS);
     }
 
-    // Begins at `position`, with the notes that sound there already under way.
     start(position) {
-      this.position = position;
       for (const note of this.notes) {
         if (note.onset > position + 1) break;
-        if (note.onset + note.duration > position) Synth.string(note.pitch);
+        if (note.onset + Synth.soundingSec(note) > position) Synth.string(note.pitch);
       }
-      this.startedAt = audio.context.currentTime + LEAD_SEC;
-      this.next = this.notes.findIndex((note) => note.onset >= position);
-      if (this.next < 0) this.next = this.notes.length;
-      for (let i = this.next - 1; i >= 0 && this.notes[i].onset > position - this.longest; i--) {
-        const note = this.notes[i];
-        if (note.onset + note.duration > position + 0.05) this.sound(note, this.startedAt, position - note.onset);
-      }
+      this.begin(position, audio.context.currentTime + LEAD_SEC);
       this.schedule();
     }
 
-    sound(note, when, skipSec = 0) {
-      this.voices.push(Synth.play(audio.context, audio.input, note, when, skipSec));
+    // A pass from `position` on, which is heard at context time `at`, with the notes that sound there already under way.
+    begin(position, at) {
+      let next = this.notes.findIndex((note) => note.onset >= position);
+      if (next < 0) next = this.notes.length;
+      const pass = { position, at, next };
+      this.passes.push(pass);
+      for (let i = next - 1; i >= 0 && this.notes[i].onset > position - this.longest; i--) {
+        const note = this.notes[i];
+        if (note.onset + Synth.soundingSec(note) > position + 0.05) this.sound(note, pass);
+      }
+      return pass;
+    }
+
+    // Where a pass goes back to the beginning of the loop.
+    endOf(pass) {
+      return this.loop && pass.position < this.loop[1] ? this.loop[1] : Infinity;
+    }
+
+    sound(note, pass) {
+      const from = Math.max(note.onset, pass.position);
+      const to = Math.min(note.onset + Synth.soundingSec(note), this.endOf(pass));
+      const when = Math.max(audio.context.currentTime, pass.at + (from - pass.position) / this.rate);
+      const skipSec = (from - note.onset) / this.rate;
+      this.voices.push(Synth.play(audio.context, this.output, note, when, (to - from) / this.rate, skipSec));
     }
 
     schedule() {
-      if (!this.isPlaying || this.startedAt === Infinity) return;
-      const { context } = audio;
-      const until = this.now() + (document.hidden ? AHEAD_HIDDEN_SEC : AHEAD_SEC);
-      while (this.next < this.notes.length && this.notes[this.next].onset < until) {
-        const note = this.notes[this.next++];
-        this.sound(note, Math.max(context.currentTime, this.startedAt + note.onset - this.position));
+      if (!this.passes.length) return;
+      const { currentTime } = audio.context;
+      const ahead = currentTime + (document.hidden ? AHEAD_HIDDEN_SEC : AHEAD_SEC);
+      let pass = this.passes.at(-1);
+      let until = 0;
+      for (;;) {
+        const end = this.endOf(pass);
+        until = Math.min(end, pass.position + (ahead - pass.at) * this.rate);
+        while (pass.next < this.notes.length && this.notes[pass.next].onset < until) this.sound(this.notes[pass.next++], pass);
+        if (until < end) break;
+        pass = this.begin(this.loop[0], pass.at + (end - pass.position) / this.rate);
       }
-      this.voices = this.voices.filter((voice) => voice.end > context.currentTime);
+      this.voices = this.voices.filter((voice) => voice.end > currentTime);
       // One string a tick is rendered in advance, so that a new register does not come in a burst.
-      for (let i = this.next; i < this.notes.length && this.notes[i].onset < until + 3; i++) {
+      for (let i = pass.next; i < this.notes.length && this.notes[i].onset < until + 3; i++) {
         if (!Synth.isReady(this.notes[i].pitch)) {
           Synth.string(this.notes[i].pitch);
           break;
@@ -94,12 +124,19 @@ const Sequencer = (() => {
     }
 
     seek(position) {
-      if (this.isPlaying && this.startedAt < Infinity) {
+      if (this.passes.length) {
         this.silence();
         this.start(position);
       } else {
         this.position = position;
       }
+    }
+
+    // Changes `rate` or `loop`; the music goes on where it is.
+    set(changes) {
+      const now = this.now();
+      Object.assign(this, changes);
+      this.seek(now);
     }
 
     halt(position) {
@@ -112,6 +149,7 @@ const Sequencer = (() => {
     silence() {
       for (const voice of this.voices) Synth.stop(audio.context, voice);
       this.voices = [];
+      this.passes = [];
     }
 
     static get volume() {

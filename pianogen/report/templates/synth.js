@@ -5,7 +5,14 @@ const Synth = (() => {
   const SAMPLE_RATE = 32000;
   const MAX_SEC = 5;
   const RELEASE_SEC = 0.09; // time constant of the damper
+  const LOUDEST = 0.5; // gain of a note at full force
+  const OUTPUT_RATE = 44100; // of what is rendered without a loudspeaker
+  const STEP_SEC = 1;
+  const GRAIN = 320; // samples of a string whose energy is summed at once: a hundredth of a second
+  const EVEN_LEVEL = 0.06; // root mean square before the compressor
+  const MOST_GAIN = 6;
   const strings = new Map();
+  const energies = new Map();
 
   const frequency = (pitch) => 440 * 2 ** ((pitch - 69) / 12);
 
@@ -76,8 +83,8 @@ const Synth = (() => {
 
   const isReady = (pitch) => strings.has(pitch);
 
-  // Starts a note at context time `when`, `skipSec` into its sound; returns it, to be stopped early.
-  function play(context, output, note, when, skipSec = 0) {
+  // Starts a note at context time `when`, `skipSec` into its sound, for so many seconds; returns it, to be stopped early.
+  function play(context, output, note, when, seconds, skipSec = 0) {
     const loudness = note.velocity / 127;
     const source = new AudioBufferSourceNode(context, { buffer: string(note.pitch) });
     const tone = new BiquadFilterNode(context, {
@@ -85,13 +92,46 @@ const Synth = (() => {
       frequency: Math.min(0.45 * context.sampleRate, 700 + frequency(note.pitch) * (1 + 7 * loudness)),
       Q: 0.3,
     });
-    const gain = new GainNode(context, { gain: 0.5 * loudness ** 1.5 });
+    const gain = new GainNode(context, { gain: LOUDEST * loudness ** 1.5 });
     source.connect(tone).connect(gain).connect(output);
-    const end = when + Math.max(0.03, note.duration - skipSec);
+    const end = when + Math.max(0.03, seconds);
     gain.gain.setTargetAtTime(0, end, RELEASE_SEC);
     source.start(when, skipSec);
     source.stop(end + 7 * RELEASE_SEC);
     return { source, gain, end: end + 7 * RELEASE_SEC };
+  }
+
+  // How long a note sounds: until its key is up, or the pedal that holds it.
+  const soundingSec = (note) => note.duration + (note.held ?? 0);
+
+  // Energy of the first `seconds` of a string at full scale.
+  function stringEnergy(pitch, seconds) {
+    if (!energies.has(pitch)) {
+      let sum = 0;
+      const samples = string(pitch).getChannelData(0);
+      energies.set(pitch, Float64Array.from({ length: Math.ceil(samples.length / GRAIN) }, (_, i) => {
+        for (const value of samples.subarray(i * GRAIN, (i + 1) * GRAIN)) sum += value * value;
+        return sum / SAMPLE_RATE;
+      }));
+    }
+    const sums = energies.get(pitch);
+    return sums[Math.min(sums.length - 1, Math.floor((seconds * SAMPLE_RATE) / GRAIN))];
+  }
+
+  // By how much notes, by onset, are to be amplified to be as loud as any others so amplified: their mean power while
+  // something sounds becomes the same.
+  function evenGain(notes) {
+    let energy = 0;
+    let sounding = 0;
+    let end = 0;
+    for (const note of notes) {
+      const seconds = Math.min(MAX_SEC, soundingSec(note));
+      energy += (LOUDEST * (note.velocity / 127) ** 1.5) ** 2 * stringEnergy(note.pitch, seconds);
+      sounding += Math.max(0, note.onset + seconds - Math.max(end, note.onset));
+      end = Math.max(end, note.onset + seconds);
+    }
+    if (!energy) return 1;
+    return Math.min(MOST_GAIN, EVEN_LEVEL / Math.sqrt(energy / sounding));
   }
 
   function stop(context, voice) {
@@ -119,13 +159,28 @@ const Synth = (() => {
     return { input, volume };
   }
 
-  // The same notes through the same nodes, faster than real time; resolves to an AudioBuffer.
-  function renderOffline(notes, seconds) {
-    const context = new OfflineAudioContext(1, Math.ceil(seconds * 44100), 44100);
-    const { input } = master(context);
-    for (const note of notes) play(context, input, note, note.onset);
+  // The same notes, by onset, through the same nodes, faster than real time; resolves to an AudioBuffer. Notes are handed
+  // over step by step: all of them at once would be so many nodes that each step of the sound waits for them.
+  function renderOffline(notes, seconds, { rate = 1, gain = 1, onProgress = () => {} } = {}) {
+    const context = new OfflineAudioContext(1, Math.ceil(seconds * OUTPUT_RATE), OUTPUT_RATE);
+    const output = new GainNode(context, { gain });
+    output.connect(master(context).input);
+    let next = 0;
+    const handOver = (until) => {
+      for (; next < notes.length && notes[next].onset / rate < until; next++) {
+        play(context, output, notes[next], notes[next].onset / rate, soundingSec(notes[next]) / rate);
+      }
+    };
+    handOver(2 * STEP_SEC);
+    for (let sec = STEP_SEC; sec < seconds; sec += STEP_SEC) {
+      context.suspend(sec).then(() => {
+        handOver(sec + 2 * STEP_SEC);
+        onProgress(sec / seconds);
+        context.resume();
+      });
+    }
     return context.startRendering();
   }
 
-  return { string, isReady, play, stop, master, renderOffline };
+  return { string, isReady, play, stop, soundingSec, evenGain, master, renderOffline };
 })();
