@@ -452,6 +452,52 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("preferred", pa.string()),  # a | b: a sample of that set; none: no difference
         ]
     ),
+    # One row per evaluated run and test performance: the nearest that was trained on (see evaluation/kinship.py).
+    "test_kinships": pa.schema(
+        [
+            ("experiment", pa.string()),
+            ("run_id", ID),
+            ("performance_id", ID),
+            ("relation", pa.string()),  # itself, or as in duplicate_pairs; null: to none that it was trained on
+            ("is_contaminated", pa.bool_()),  # whether the split's policy wants both on one side
+            ("score", pa.float64()),  # of the pair
+            ("coverage", pa.float64()),  # share of the test performance's own time
+            ("train_performance_id", ID),
+        ]
+    ),
+    # One row per evaluated run, part of the test split and measure (see evaluation/scores.py).
+    "scores": pa.schema(
+        [
+            ("experiment", pa.string()),
+            ("run_id", ID),
+            ("part", pa.string()),  # all | clean | contaminated
+            ("measure", pa.string()),  # bits_per_note | bits_per_second | whole_bits_per_note
+            ("value", pa.float64()),
+            ("low", pa.float64()),  # of the 95 % interval; null where there is one group
+            ("high", pa.float64()),
+            ("num_performances", pa.int32()),
+            ("num_groups", pa.int32()),  # of the same music, which the interval draws
+        ]
+    ),
+    # One row per pair of evaluated runs, part of the test performances of both, and measure.
+    "paired_scores": pa.schema(
+        [
+            ("experiment_a", pa.string()),
+            ("run_a", ID),
+            ("experiment_b", pa.string()),
+            ("run_b", ID),
+            ("part", pa.string()),
+            ("measure", pa.string()),
+            ("value_a", pa.float64()),
+            ("value_b", pa.float64()),
+            ("difference", pa.float64()),  # value_a - value_b: negative where a is better
+            ("low", pa.float64()),  # of the difference, as in scores
+            ("high", pa.float64()),
+            ("probability_a_is_better", pa.float64()),
+            ("num_performances", pa.int32()),
+            ("num_groups", pa.int32()),
+        ]
+    ),
     # One row per generated performance.
     "samples": pa.schema(
         [

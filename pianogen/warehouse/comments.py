@@ -47,6 +47,9 @@ COMMENTS = {
     "evaluations": "One row per evaluated run and test performance. Units: nats, bits, seconds.",
     "evaluation_parts": "One row per evaluated run, test performance and attribute that tokens tell. Units: nats.",
     "listening_votes": "One row per listener and pair that was voted on in a listening test.",
+    "test_kinships": "One row per evaluated run and test performance: the nearest music that the run was trained on.",
+    "scores": "One row per evaluated run, part of the test split and measure, with a 95 % interval. Units: bits.",
+    "paired_scores": "One row per pair of evaluated runs, part of what both were scored on, and measure. Units: bits.",
     "samples": "One row per generated performance, with its MIDI file. Units: seconds.",
     "sample_judgements": (
         "One row per generated performance, without its prompt, and per excerpt of the test split, the base line. "
