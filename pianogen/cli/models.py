@@ -114,6 +114,8 @@ def evaluate(experiment: Experiment, config: Config = None) -> None:
     """Score the whole test split with an experiment's model, draw its samples, and judge them."""
     from pianogen.evaluation.evaluations import evaluate_run
     from pianogen.evaluation.judgements import judge_samples
+    from pianogen.evaluation.kinship import find_kinships
+    from pianogen.evaluation.scores import compare_runs
     from pianogen.generation.samples import generate_samples
     from pianogen.lake import Lake
     from pianogen.training.experiment import load_experiment
@@ -123,11 +125,14 @@ def evaluate(experiment: Experiment, config: Config = None) -> None:
     lake, loaded = Lake(settings.lake), load_experiment(experiment_path(settings, experiment))
     with progress_bar("tokens scored") as progress:
         evaluate_run(lake, settings.runs, loaded, progress=progress)
+    find_kinships(lake, settings.runs, loaded)
+    compare_runs(lake)
     generate_samples(lake, settings.runs, loaded)
     with progress_bar("blocks of training music indexed") as progress:
         judge_samples(lake, loaded.name, settings, progress=progress)
     rows = published(settings, "select * from leaderboard where experiment = getvariable('name')", name=loaded.name)
-    print_rows(rows.select(["experiment", "bits_per_note", "bits_per_second", "nll", "num_test_notes"]), Format.table)
+    shown = ("experiment", "bits_per_note", "low", "high", "whole_bits_per_note", "bits_per_second", "round_trip_f1")
+    print_rows(rows.select([*shown, "num_contaminated", "nll", "num_test_notes"]), Format.table)
     quality = query_warehouse(settings.warehouse, _QUALITY, {"name": loaded.name})
     print_rows(quality, Format.table)
 
@@ -180,8 +185,9 @@ def leaderboard(
         "*"
         if format is not Format.table
         else (
-            "rank, experiment, model, tokenizer, bits_per_note, bits_per_second, nll, num_parameters, train_sec, "
-            "peak_memory_mb, num_test_notes, non_commercial, parents_check"
+            "rank, experiment, model, tokenizer, bits_per_note, low, high, whole_rank, whole_bits_per_note, "
+            "bits_per_second, round_trip_f1, num_contaminated, nll, num_parameters, train_sec, peak_memory_mb, "
+            "num_test_notes, test_set, carries, non_commercial, parents_check"
         )
     )
     print_rows(published(settings, f"select {columns} from leaderboard order by rank"), format)

@@ -25,14 +25,15 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         import math
 
         from pianogen.evaluation.evaluations import evaluate_run
+        from pianogen.evaluation.kinship import find_kinships
         from pianogen.training.experiment import load_experiment
 
         experiment = load_experiment(workspace.experiment_file(context.partition_key))
         manifest = evaluate_run(workspace.lake, workspace.settings.runs, experiment)
-        rows = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "evaluations")
-        nats, tokens, notes, seconds = (
-            sum(rows[name].to_pylist()) for name in ("nats", "num_tokens", "num_notes", "duration_sec")
-        )
+        find_kinships(workspace.lake, workspace.settings.runs, experiment)
+        names = ["nats", "num_tokens", "num_notes", "duration_sec"]
+        rows = [workspace.lake.read_block(manifest.stage, block, "evaluations", names) for block in manifest.blocks]
+        nats, tokens, notes, seconds = (sum(sum(part[name].to_pylist()) for part in rows) for name in names)
         return result(
             manifest,
             **written(workspace.lake, manifest, "evaluations"),
@@ -92,12 +93,14 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 )
 def leaderboard(workspace: Workspace) -> dg.MaterializeResult:
     """One row per evaluated run, ranked by bits per note, with every version it stands on."""
+    from pianogen.evaluation.scores import compare_runs
     from pianogen.statistics.build import update_statistics
     from pianogen.warehouse import open_warehouse, publish_warehouse
 
     settings = workspace.settings
     # Music that was read by other ways than the asset `statistics` is measured here, at the latest.
     update_statistics(workspace.lake, settings)
+    compare_runs(workspace.lake)
     publish_warehouse(workspace.lake, settings.runs, settings.sql, settings.warehouse)
     with open_warehouse(settings.warehouse) as connection:
         (version,) = connection.execute("select version from meta").fetchall()[0]
@@ -107,6 +110,11 @@ def leaderboard(workspace: Workspace) -> dg.MaterializeResult:
             "model",
             "tokenizer",
             "bits_per_note",
+            "low",
+            "high",
+            "whole_bits_per_note",
+            "round_trip_f1",
+            "num_contaminated",
             "num_parameters",
             "train_sec",
             "non_commercial",

@@ -120,6 +120,47 @@ def test_the_leaderboard_ranks_by_bits_per_note_over_the_whole_test_split(databa
     assert (better["num_test_performances"], better["num_test_notes"]) == (2, 40)
 
 
+def test_runs_rank_among_those_that_tell_the_same_of_the_same_music(database):
+    database.execute("""
+        insert into runs by name select e as experiment, e as run_id, leak
+            from (values ('full', 0.0), ('fuller', 0.0), ('pitches', 0.0), ('elsewhere', 0.0), ('leaky', 0.5))
+            v (e, leak);
+        insert into evaluations by name select e as experiment, e as run_id, p as performance_id, 10 as num_notes,
+                10 as num_decoded, matched as num_matched, nats, carries
+            from (values
+                ('full', 'p', 8, 50.0, 'onset pitch'), ('fuller', 'p', 10, 40.0, 'onset pitch'),
+                ('pitches', 'p', 4, 10.0, 'pitch'), ('elsewhere', 'q', 9, 5.0, 'onset pitch'),
+                ('leaky', 'p', 9, 1.0, 'onset pitch')
+            ) v (e, p, matched, nats, carries);
+        insert into scores by name
+            select e as experiment, e as run_id, part, measure, value, low, high, 1 as num_performances from (values
+                ('full', 'all', 'bits_per_note', 7.2, 7.0, 7.5), ('full', 'all', 'whole_bits_per_note', 9.0, 8.0, 9.5),
+                ('pitches', 'all', 'whole_bits_per_note', 20.0, 19.0, 21.0),
+                ('fuller', 'all', 'whole_bits_per_note', 8.0, 7.0, 9.0),
+                ('leaky', 'clean', 'bits_per_note', 9.0, 8.0, 9.9),
+                ('leaky', 'contaminated', 'bits_per_note', 0.1, 0.1, 0.2)
+            ) v (e, part, measure, value, low, high);
+    """)
+    found = {row["experiment"]: row for row in rows(database, "from leaderboard")}
+    assert {name: row["rank"] for name, row in found.items()} == {
+        "full": 2, "fuller": 1, "pitches": 1, "elsewhere": 1, "leaky": None,
+    }  # fmt: skip
+    # Those that write the same piece whole rank together, whatever their tokens tell.
+    assert {name: row["whole_rank"] for name, row in found.items()} == {
+        "full": 2, "fuller": 1, "pitches": 3, "elsewhere": None, "leaky": None,
+    }  # fmt: skip
+    assert (found["full"]["low"], found["full"]["high"]) == (7.0, 7.5)
+    assert found["pitches"]["round_trip_f1"] == pytest.approx(0.4)
+    assert found["full"]["test_set"] == found["leaky"]["test_set"] != found["elsewhere"]["test_set"]
+    leaky = found["leaky"]
+    assert (leaky["num_contaminated"], leaky["clean_bits_per_note"], leaky["contaminated_bits_per_note"]) == (
+        1,
+        9.0,
+        0.1,
+    )
+    assert found["full"]["num_contaminated"] == 0
+
+
 def test_the_leaderboard_names_datasets_and_their_versions(database):
     database.execute(LEADERBOARD)
     (found,) = rows(database, "from leaderboard where experiment = 'better'")
@@ -211,6 +252,7 @@ def test_runs_of_equal_bits_per_note_share_a_rank_and_diverged_runs_come_last(da
 def test_the_leaderboard_has_the_promised_columns_in_order(database):
     assert database.sql("from leaderboard").columns == [
         "rank",
+        "whole_rank",
         "experiment",
         "run_id",
         "model",
@@ -222,7 +264,17 @@ def test_the_leaderboard_has_the_promised_columns_in_order(database):
         "n_embd",
         "num_parameters",
         "bits_per_note",
+        "low",
+        "high",
         "bits_per_second",
+        "whole_bits_per_note",
+        "carries",
+        "round_trip_f1",
+        "test_set",
+        "num_contaminated",
+        "clean_bits_per_note",
+        "contaminated_bits_per_note",
+        "leak",
         "nll",
         "perplexity",
         "num_test_performances",
