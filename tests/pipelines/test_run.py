@@ -76,12 +76,14 @@ def test_a_run_makes_everything_and_says_where_to_look(finished):
     assert "experiment tiny" in finished.output
     assert "asked" not in finished.output
     assert str(warehouse) in finished.output
-    assert "<canvas" in report.read_text()
+    assert '<div class="player"' in report.read_text()
     assert {path.name for path in (finished.root / "docs" / "data").iterdir()} == {"README.md", "scores.md"}
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         (row,) = connection.sql("select * from leaderboard").to_arrow_table().to_pylist()
         samples = connection.sql("select count(*) from samples where octet_length(midi) > 0").fetchall()
-    assert 0 < row["bits_per_note"] < 64
+    assert 0 < row["low"] <= row["bits_per_note"] <= row["high"] < 64
+    assert row["bits_per_note"] < row["whole_bits_per_note"]
+    assert row["num_contaminated"] == 0
     assert samples == [(3,)]
 
 
