@@ -139,6 +139,8 @@ def test_one_more_file_costs_its_block_and_what_depends_on_it(finished, tmp_path
             "shards",
             "shard_contamination",
             "evaluations",
+            "test_kinships",
+            "scores",
             "samples",
             "windows",
             "judgements",
