@@ -15,8 +15,7 @@ Parts: `all` performances, those that are `contaminated` (`evaluation.kinship`; 
 """
 
 import itertools
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,18 +42,23 @@ CELLS = 2**24
 """Counts of drawn groups held at once."""
 
 
+_RATIO = {"bits_per_note": ("bits", "notes"), "bits_per_second": ("bits", "seconds"),
+          "whole_bits_per_note": ("whole", "notes")}  # fmt: skip
+_SUMMED = ("bits", "whole", "notes", "seconds")
+
+
 class Run(NamedTuple):
-    """What one evaluated run gave."""
+    """What one evaluated run gave, a row for each performance; shape (num_performances,) each."""
 
     experiment: str
     run_id: str
-    sums: dict[str, np.ndarray]
-    """Of each performance: bits, whole_bits, notes, seconds, float64, shape (4,)."""
-    contaminated: frozenset[str]
-
-
-BITS, WHOLE, NOTES, SECONDS = range(4)
-_RATIO = {"bits_per_note": (BITS, NOTES), "bits_per_second": (BITS, SECONDS), "whole_bits_per_note": (WHOLE, NOTES)}
+    performance_ids: np.ndarray
+    """Ascending."""
+    groups: np.ndarray
+    """Names of the music that each is of."""
+    is_contaminated: np.ndarray
+    sums: np.ndarray
+    """Bits, bits of the whole piece, notes and seconds, float64, shape (num_performances, 4)."""
 
 
 def compare_runs(lake: Lake) -> Manifest:
@@ -64,43 +68,29 @@ def compare_runs(lake: Lake) -> Manifest:
         lake: with evaluations, the kinships of what they were scored on where these are known, and the current splits.
 
     Raises:
-        LakeError: nothing was evaluated yet, or there is no split.
+        LakeError: there is no split.
     """
     evaluated = [manifest.blocks for manifest in lake.manifests("evaluations")]
     kin = [manifest.blocks for manifest in lake.manifests("test_kinships")]
     key = STAGE.key(inputs=[evaluated, kin, lake.require("splits").version])
     if not lake.has_block(STAGE.name, key):
-        group = _groups(lake)
-        runs = _runs(lake)
-        rows = [row for run in runs for row in _scores(run, group)]
-        pairs = [row for a, b in itertools.combinations(runs, 2) for row in _paired(a, b, group)]
-        tables = {"scores": rows, "paired_scores": pairs}
-        made = {name: pa.Table.from_pylist(found, SCHEMAS[name]) for name, found in tables.items()}
-        lake.write_block(STAGE.name, key, made)
+        made = score_runs(_runs(lake))
+        tables = {name: pa.Table.from_pylist(rows, SCHEMAS[name]) for name, rows in made.items()}
+        lake.write_block(STAGE.name, key, tables)
     return lake.publish(STAGE, [key], info={"resamples": RESAMPLES, "seed": SEED})
 
 
-def ratios(numerator: np.ndarray, denominator: np.ndarray, counts: Iterable[np.ndarray]) -> np.ndarray:
-    """Sums over sums of drawn groups.
-
-    Args:
-        numerator: of each group, shape (num_groups, ...).
-        denominator: the same, shape (num_groups,).
-        counts: how often each group was drawn, in parts of shape (some draws, num_groups).
-
-    Returns:
-        float64, shape (num_draws, ...); NaN where the denominator is 0.
-    """
-    found = []
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for part in counts:
-            below = (part @ denominator).reshape(-1, *[1] * (numerator.ndim - 1))
-            found.append(np.where(below > 0, part @ numerator / below, np.nan))
-    return np.concatenate(found)
+def score_runs(runs: Sequence[Run]) -> dict[str, list[dict[str, Any]]]:
+    """Rows of `scores` and of `paired_scores`."""
+    drawings = _Drawings()
+    return {
+        "scores": [row for run in runs for row in _scores(run, drawings)],
+        "paired_scores": [row for a, b in itertools.combinations(runs, 2) for row in _paired(a, b, drawings)],
+    }
 
 
 def drawn_counts(num_groups: int) -> Iterable[np.ndarray]:
-    """How often each group is drawn, in each of RESAMPLES draws, some draws at a time; the same every time."""
+    """How often each group is drawn, shape (some draws, num_groups); RESAMPLES draws in all, the same every time."""
     generator = np.random.default_rng([SEED, num_groups])
     step = max(1, CELLS // max(num_groups, 1))
     for first in range(0, RESAMPLES, step):
@@ -108,44 +98,55 @@ def drawn_counts(num_groups: int) -> Iterable[np.ndarray]:
         yield generator.multinomial(num_groups, np.full(num_groups, 1 / num_groups), draws).astype(np.float64)
 
 
-def _scores(run: Run, group: Mapping[str, str]) -> Iterable[dict[str, Any]]:
-    for part, names in _parts(run.sums, run.contaminated):
-        sums = _by_group([run], names, group)[:, 0]
-        total = sums.sum(axis=0)
-        for measure, (above, below) in _RATIO.items():
-            if not total[below]:
+class _Drawings:
+    """Sums of what was drawn, kept for each run and part of it: of a pair of runs nothing is drawn again."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, bytes], tuple[np.ndarray, np.ndarray]] = {}
+
+    def of(self, run: Run, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Sums over groups (num_groups, 4), and over those of each draw (RESAMPLES, 4), of some performances."""
+        key = (run.experiment, run.run_id, b" ".join(run.performance_ids[rows].astype(bytes)))
+        if key not in self._kept:
+            _, group = np.unique(run.groups[rows], return_inverse=True)
+            sums = np.stack([np.bincount(group, weights=column) for column in run.sums[rows].T], axis=-1)
+            self._kept[key] = sums, np.concatenate([counts @ sums for counts in drawn_counts(len(sums))])
+        return self._kept[key]
+
+
+def _scores(run: Run, drawings: _Drawings) -> Iterable[dict[str, Any]]:
+    for part, rows in _parts(run.is_contaminated):
+        sums, drawn = drawings.of(run, rows)
+        for measure in _RATIO:
+            value = _ratio(sums.sum(axis=0), measure)
+            if np.isnan(value):
                 continue
-            low, high = _interval(sums[:, above], sums[:, below])
+            low, high = _interval(_ratio(drawn, measure), len(sums))
             yield {
                 "experiment": run.experiment,
                 "run_id": run.run_id,
                 "part": part,
                 "measure": measure,
-                "value": total[above] / total[below],
+                "value": float(value),
                 "low": low,
                 "high": high,
-                "num_performances": len(names),
+                "num_performances": len(rows),
                 "num_groups": len(sums),
             }
 
 
-def _paired(a: Run, b: Run, group: Mapping[str, str]) -> Iterable[dict[str, Any]]:
-    shared = a.sums.keys() & b.sums.keys()
-    for part, names in _parts(shared, a.contaminated | b.contaminated):
-        sums = _by_group([a, b], names, group)
-        for measure, (above, below) in _RATIO.items():
-            denominator = sums[:, 0, below]
-            if not denominator.sum():
+def _paired(a: Run, b: Run, drawings: _Drawings) -> Iterable[dict[str, Any]]:
+    _, of_a, of_b = np.intersect1d(a.performance_ids, b.performance_ids, assume_unique=True, return_indices=True)
+    for part, shared in _parts(a.is_contaminated[of_a] | b.is_contaminated[of_b]):
+        (sums_a, drawn_a), (sums_b, drawn_b) = drawings.of(a, of_a[shared]), drawings.of(b, of_b[shared])
+        for measure in _RATIO:
+            value_a, value_b = (_ratio(sums.sum(axis=0), measure) for sums in (sums_a, sums_b))
+            if np.isnan(value_a):
                 continue
-            values = sums[:, :, above].sum(axis=0) / denominator.sum()
-            row = {"low": None, "high": None, "probability_a_is_better": None}
-            if len(sums) > 1:
-                drawn = ratios(sums[:, :, above], denominator, drawn_counts(len(sums)))
-                difference = drawn[:, 0] - drawn[:, 1]
-                difference = difference[np.isfinite(difference)]
-                low, high = np.percentile(difference, INTERVAL)
-                better = (difference < 0).mean() + 0.5 * (difference == 0).mean()
-                row = {"low": low, "high": high, "probability_a_is_better": better}
+            difference = _ratio(drawn_a, measure) - _ratio(drawn_b, measure)
+            difference = difference[np.isfinite(difference)]
+            low, high = _interval(difference, len(sums_a))
+            better = (difference < 0).mean() + 0.5 * (difference == 0).mean()
             yield {
                 "experiment_a": a.experiment,
                 "run_a": a.run_id,
@@ -153,64 +154,80 @@ def _paired(a: Run, b: Run, group: Mapping[str, str]) -> Iterable[dict[str, Any]
                 "run_b": b.run_id,
                 "part": part,
                 "measure": measure,
-                "value_a": values[0],
-                "value_b": values[1],
-                "difference": values[0] - values[1],
-                "num_performances": len(names),
-                "num_groups": len(sums),
-                **row,
+                "value_a": float(value_a),
+                "value_b": float(value_b),
+                "difference": float(value_a - value_b),
+                "low": low,
+                "high": high,
+                "probability_a_is_better": None if low is None else float(better),
+                "num_performances": len(shared),
+                "num_groups": len(sums_a),
             }
 
 
-def _interval(numerator: np.ndarray, denominator: np.ndarray) -> tuple[float | None, float | None]:
-    """Of a score; None of a single group, which says nothing of others."""
-    if len(numerator) < 2:
+def _ratio(sums: np.ndarray, measure: str) -> np.ndarray:
+    """A score of sums (..., 4); NaN where it would be divided by nothing."""
+    above, below = (sums[..., _SUMMED.index(name)] for name in _RATIO[measure])
+    return np.divide(above, below, out=np.full(np.shape(above), np.nan), where=below > 0)
+
+
+def _interval(drawn: np.ndarray, num_groups: int) -> tuple[float | None, float | None]:
+    """The middle 95 %; None of a single group, which says nothing of others."""
+    drawn = drawn[np.isfinite(drawn)]
+    if num_groups < 2 or not len(drawn):
         return None, None
-    drawn = ratios(numerator, denominator, drawn_counts(len(numerator)))
-    low, high = np.percentile(drawn[np.isfinite(drawn)], INTERVAL)
+    low, high = np.percentile(drawn, INTERVAL)
     return float(low), float(high)
 
 
-def _parts(names: Iterable[str], contaminated: frozenset[str]) -> Iterable[tuple[str, list[str]]]:
-    everything = sorted(names)
-    chosen = {
-        "all": everything,
-        "clean": [name for name in everything if name not in contaminated],
-        "contaminated": [name for name in everything if name in contaminated],
-    }
-    return [(part, chosen[part]) for part in PARTS if chosen[part]]
-
-
-def _by_group(runs: Sequence[Run], names: Sequence[str], group: Mapping[str, str]) -> np.ndarray:
-    """Sums over groups of the same music, shape (num_groups, num_runs, 4)."""
-    # What left the split since is a group of its own.
-    groups = [group.get(name, name) for name in names]
-    place = {name: i for i, name in enumerate(sorted(set(groups)))}
-    sums = np.zeros((len(place), len(runs), 4))
-    rows = np.array([[run.sums[name] for run in runs] for name in names])
-    np.add.at(sums, [place[name] for name in groups], rows)
-    return sums
-
-
-def _groups(lake: Lake) -> dict[str, str]:
-    columns = lake.read("splits", ["performance_id", "cluster_id", "split_group"]).to_pydict().values()
-    return {name: joined or cluster for name, cluster, joined in zip(*columns, strict=True)}
+def _parts(is_contaminated: np.ndarray) -> Iterable[tuple[str, np.ndarray]]:
+    """Parts that there are, and which rows each has."""
+    chosen = {"all": np.ones(len(is_contaminated), bool), "clean": ~is_contaminated, "contaminated": is_contaminated}
+    return [(part, np.flatnonzero(chosen[part])) for part in PARTS if chosen[part].any()]
 
 
 def _runs(lake: Lake) -> list[Run]:
-    whole: dict[tuple[str, str], float] = {}
-    for row in lake.read("evaluation_parts").to_pylist():
-        if row["attribute"] not in GIVEN:
-            key = (row["run_id"] + row["experiment"], row["performance_id"])
-            whole[key] = whole.get(key, 0.0) + row["nats"]
-    kin = [row for row in lake.read("test_kinships").to_pylist() if row["is_contaminated"]]
-    contaminated: dict[tuple[str, str], set[str]] = {}
-    for row in kin:
-        contaminated.setdefault((row["experiment"], row["run_id"]), set()).add(row["performance_id"])
-    sums: dict[tuple[str, str], dict[str, np.ndarray]] = {}
-    for row in lake.read("evaluations").to_pylist():
-        name = row["performance_id"]
-        told = whole.get((row["run_id"] + row["experiment"], name), 0.0) / math.log(2) + row["residual_bits"]
-        values = [row["nats"] / math.log(2), told, row["num_notes"], row["duration_sec"]]
-        sums.setdefault((row["experiment"], row["run_id"]), {})[name] = np.array(values, float)
-    return [Run(*key, found, frozenset(contaminated.get(key, ()))) for key, found in sorted(sums.items())]
+    with lake.connect(["evaluations", "evaluation_parts", "test_kinships", "splits"]) as connection:
+        found = connection.sql(_SUMS, params={"given": list(GIVEN)}).to_arrow_table()
+    columns = {name: found[name].to_numpy(zero_copy_only=False) for name in found.column_names}
+    owner = np.char.add(columns["experiment"].astype(str), columns["run_id"].astype(str))
+    edges = [0, *(np.flatnonzero(owner[1:] != owner[:-1]) + 1), len(owner)] if len(owner) else [0]
+    sums = np.stack([columns[name].astype(np.float64) for name in _SUMMED], axis=-1)
+    return [
+        Run(
+            columns["experiment"][first],
+            columns["run_id"][first],
+            columns["performance_id"][first:end].astype(str),
+            columns["music"][first:end].astype(str),
+            columns["is_contaminated"][first:end].astype(bool),
+            sums[first:end],
+        )
+        for first, end in itertools.pairwise(edges)
+    ]
+
+
+_SUMS = """
+with told as (
+    select experiment, run_id, performance_id, sum(nats) as nats
+    from evaluation_parts
+    where not list_contains($given, attribute)
+    group by all
+)
+
+select
+    evaluations.experiment,
+    evaluations.run_id,
+    evaluations.performance_id,
+    -- What left the split since is a group of its own.
+    coalesce(splits.split_group, splits.cluster_id, evaluations.performance_id) as music,
+    coalesce(test_kinships.is_contaminated, false)                              as is_contaminated,
+    evaluations.nats / ln(2)                                                    as bits,
+    coalesce(told.nats, 0) / ln(2) + evaluations.residual_bits                  as whole,
+    evaluations.num_notes                                                       as notes,
+    evaluations.duration_sec                                                    as seconds
+from evaluations
+left join told using (experiment, run_id, performance_id)
+left join test_kinships using (experiment, run_id, performance_id)
+left join splits using (performance_id)
+order by 1, 2, 3
+"""
