@@ -403,6 +403,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("num_unencodable", pa.int32()),  # notes of the source beyond the scheme's pitches; they count in num_notes
             ("num_tokens", pa.int64()),  # without BOS and EOS
             ("num_unknown", pa.int64()),  # of them, those that stand for what the vocabulary does not have
+            ("residual_bits", pa.float64()),  # what the tokens leave unsaid of notes and sustain pedal
             # Sums over matched notes; null: the tokens say nothing of it.
             ("onset_error_sec", pa.float64()),
             ("onset_shift_sec", pa.float64()),  # with its sign; positive: decoded notes come late

@@ -38,8 +38,8 @@ def when_inputs_change() -> dg.AutomationCondition:
 
 CORPUS_BY_DATASET = ("performances", "fingerprints", "statistics")
 CORPUS = ("duplicate_pairs", "clusters", "splits", "round_trips", "comparison", "warehouse", "data_cards")
-EXPERIMENT = ("shards", "runs", "evaluations", "samples", "sample_judgements")
-PUBLISHED = ("leaderboard", "report")
+EXPERIMENT = ("shards", "runs", "evaluations", "test_kinships", "samples", "sample_judgements")
+PUBLISHED = ("scores", "leaderboard", "report")
 
 reingest = dg.define_asset_job(
     "reingest",
@@ -59,7 +59,9 @@ experiment = dg.define_asset_job(
     tags={"dagster/max_runtime": str(7 * 24 * 3600)},
 )
 publish = dg.define_asset_job(
-    "publish", dg.AssetSelection.assets(*PUBLISHED), description="Leaderboard, warehouse and report."
+    "publish",
+    dg.AssetSelection.assets(*PUBLISHED),
+    description="Scores side by side, leaderboard, warehouse and report.",
 )
 ASSET_JOBS = [reingest, curate, experiment, publish]
 

@@ -48,6 +48,7 @@ def build_definitions(config: Path) -> dg.Definitions:
             *shards.build(experiments),
             *training.build(experiments),
             *evaluation.build(experiments),
+            evaluation.scores,
             evaluation.leaderboard,
             report.report,
         ],

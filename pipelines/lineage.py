@@ -137,8 +137,9 @@ def of_round_trips() -> dg.TableColumnLineage:
     tokens = (*played, *(f"time_signatures.{name}" for name in ("tick", "numerator", "denominator")),
               *(f"pedal_presses.{name}" for name in ("pedal", "press_sec", "lift_sec")))  # fmt: skip
     sources = {"performance_id": ("performance_id",), "num_notes": ("notes.is_drum",), "num_unencodable": notes}
-    figures = ("num_decoded", "num_matched", "num_same_pitch", "num_tokens", "num_unknown", "onset_error_sec",
-               "onset_shift_sec", "duration_error_sec", "velocity_error")  # fmt: skip
+    figures = ("num_decoded", "num_matched", "num_same_pitch", "num_tokens", "num_unknown",
+               "residual_bits", "onset_error_sec", "onset_shift_sec", "duration_error_sec",
+               "velocity_error")  # fmt: skip
     found = {column: {"performances": names} for column, names in sources.items()}
     return _lineage(found | {column: {"performances": tokens, "splits": ("split",)} for column in figures})
 

@@ -19,8 +19,8 @@ from pianogen.lake import Lake, Manifest, Stage, code_version
 from pianogen.models import load_model, model_code
 from pianogen.models.devices import fixed_threads, pick_device
 from pianogen.parallel import Progress
+from pianogen.round_trips.decoded import notes_that_come_back
 from pianogen.round_trips.matching import MATCHED
-from pianogen.round_trips.measures import notes_that_come_back
 from pianogen.round_trips.residual import residual_bits
 from pianogen.shards import Sequences, ShardSet
 from pianogen.shards.members import music_of
@@ -34,7 +34,7 @@ STAGE = Stage(
     name="evaluations",
     modules=(
         *(f"pianogen.evaluation.{name}" for name in ("attributed", "evaluations", "likelihood")),
-        *(f"pianogen.round_trips.{name}" for name in ("matching", "measures", "residual")),
+        *(f"pianogen.round_trips.{name}" for name in ("decoded", "matching", "residual")),
         "pianogen.tokenizers.attribution",
     ),
     packages=("numba", "numpy", "torch", "transformers"),

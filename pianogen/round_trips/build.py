@@ -27,7 +27,7 @@ from pianogen.tokenizers.base import Tokenizer, kept_tokenizer, make_tokenizer
 STAGE = Stage(
     name="round_trips",
     modules=(
-        *(f"pianogen.round_trips.{name}" for name in ("build", "matching", "measures")),
+        *(f"pianogen.round_trips.{name}" for name in ("build", "decoded", "matching", "measures", "residual")),
         *(f"pianogen.midi.{name}" for name in ("blocks", "columns", "time")),
         "pianogen.owners",
         "pianogen.ordering",

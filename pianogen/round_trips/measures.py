@@ -1,16 +1,17 @@
 """Figures of a tokenizer's round trip: a block of music encoded, decoded, and laid on the source.
 
-Both sides are compared in seconds of the source. What a scheme decodes in quarters (`Tokenizer.clock`) is played by the
-tempo map of the source, so that a tempo which the tokens do not tell is no error here; what it decodes in seconds is
-taken as it is. Onset, duration and velocity errors are null where the scheme carries no such thing. Notes that have no
-token, beyond `pitch_range`, are notes of the source like all others: they count against recall.
+Both sides are compared in seconds of the source (`decoded`). Onset, duration and velocity errors are null where the
+scheme carries no such thing. Notes that have no token, beyond `pitch_range`, are notes of the source like all others:
+they count against recall.
 """
 
 import numpy as np
 import pyarrow as pa
 
 from pianogen.midi.blocks import MusicBlock
-from pianogen.round_trips.matching import DURATION, MATCHED, ONSET, SAME_PITCH, SHIFT, VELOCITY, match_notes
+from pianogen.round_trips.decoded import notes_that_come_back
+from pianogen.round_trips.matching import DURATION, MATCHED, ONSET, SAME_PITCH, SHIFT, VELOCITY
+from pianogen.round_trips.residual import residual_bits
 from pianogen.tables import SCHEMAS
 from pianogen.tokenizers.base import TokenBlock, Tokenizer
 
@@ -40,6 +41,7 @@ def measure_round_trip(tokenizer: Tokenizer, music: MusicBlock, name: str, perfo
         "num_unencodable": _count_by(music.note_edges, (music.pitch < low) | (music.pitch > high)),
         "num_tokens": np.diff(tokens.edges),
         "num_unknown": num_unknown(tokenizer, tokens),
+        "residual_bits": residual_bits(tokenizer, music, decoded),
         "onset_error_sec": _carried(tokenizer, "onset", sums[:, ONSET]),
         "onset_shift_sec": _carried(tokenizer, "onset", sums[:, SHIFT]),
         "duration_error_sec": _carried(tokenizer, "duration", sums[:, DURATION]),
@@ -47,41 +49,6 @@ def measure_round_trip(tokenizer: Tokenizer, music: MusicBlock, name: str, perfo
     }
     schema = SCHEMAS["round_trips"]
     return pa.table({field.name: pa.array(columns[field.name], field.type) for field in schema}, schema=schema)
-
-
-def notes_that_come_back(
-    tokenizer: Tokenizer, source: MusicBlock, decoded: MusicBlock
-) -> tuple[np.ndarray, np.ndarray]:
-    """Counts and sums of `matching.match_notes` for each performance."""
-    onset_sec, offset_sec = decoded_seconds(tokenizer, decoded, source)
-    return match_notes(
-        source.note_edges,
-        source.pitch,
-        source.onset_sec,
-        source.offset_sec - source.onset_sec,
-        source.velocity,
-        decoded.note_edges,
-        decoded.pitch,
-        onset_sec,
-        offset_sec - onset_sec,
-        decoded.velocity,
-    )
-
-
-def decoded_seconds(tokenizer: Tokenizer, decoded: MusicBlock, source: MusicBlock) -> tuple[np.ndarray, np.ndarray]:
-    """Onset and offset of decoded notes in seconds of the source, float64, shape (num_decoded,)."""
-    if tokenizer.clock == "seconds":
-        return decoded.onset_sec, decoded.offset_sec
-    onset, offset = np.empty(len(decoded.pitch)), np.empty(len(decoded.pitch))
-    for i in range(len(decoded)):
-        notes = slice(decoded.note_edges[i], decoded.note_edges[i + 1])
-        # A tick of the source may be longer than one of the scheme: seconds are taken of parts of ticks.
-        ticks = source.ticks_per_quarter[i] / decoded.ticks_per_quarter[i]
-        start = decoded.onset_tick[notes].astype(np.int64)
-        tempi = source[i].tempo_map
-        onset[notes] = tempi.seconds(start * ticks)
-        offset[notes] = tempi.seconds((start + decoded.duration_tick[notes]) * ticks)
-    return onset, offset
 
 
 def num_unknown(tokenizer: Tokenizer, tokens: TokenBlock) -> np.ndarray:

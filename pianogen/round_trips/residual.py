@@ -28,8 +28,8 @@ import math
 import numpy as np
 
 from pianogen.midi.blocks import MusicBlock
+from pianogen.round_trips.decoded import decoded_seconds
 from pianogen.round_trips.matching import NUM_PITCHES, pair_notes
-from pianogen.round_trips.measures import decoded_seconds
 from pianogen.tokenizers.base import Tokenizer
 
 BIN_SEC = 0.01

@@ -10,7 +10,7 @@ from pipelines.tables import columns, written
 
 
 def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
-    """Evaluations, samples and their judgements are partitioned by experiment; the leaderboard looks at all of them."""
+    """What is said of one run is partitioned by experiment; scores and the leaderboard look at all of them."""
 
     @dg.asset(
         deps=["runs"],
@@ -18,19 +18,17 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         group_name="evaluation",
         kinds={"parquet"},
         pool="training",
-        metadata=columns("evaluations"),
+        metadata=columns("evaluations", "evaluation_parts"),
     )
     def evaluations(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
         """Nats of every performance of the test split under the model."""
         import math
 
         from pianogen.evaluation.evaluations import evaluate_run
-        from pianogen.evaluation.kinship import find_kinships
         from pianogen.training.experiment import load_experiment
 
         experiment = load_experiment(workspace.experiment_file(context.partition_key))
         manifest = evaluate_run(workspace.lake, workspace.settings.runs, experiment)
-        find_kinships(workspace.lake, workspace.settings.runs, experiment)
         names = ["nats", "num_tokens", "num_notes", "duration_sec"]
         rows = [workspace.lake.read_block(manifest.stage, block, "evaluations", names) for block in manifest.blocks]
         nats, tokens, notes, seconds = (sum(sum(part[name].to_pylist()) for part in rows) for name in names)
@@ -40,6 +38,33 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             bits_per_note=nats / math.log(2) / notes,
             bits_per_second=nats / math.log(2) / seconds,
             nll=nats / tokens,
+        )
+
+    @dg.asset(
+        deps=["evaluations"],
+        partitions_def=experiments,
+        group_name="evaluation",
+        kinds={"parquet"},
+        pool="training",
+        metadata=columns("test_kinships"),
+    )
+    def test_kinships(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult:
+        """What the run has seen of the music of each test performance: nothing, but where it leaks."""
+        from pianogen.evaluation.kinship import find_kinships
+        from pianogen.training.experiment import load_experiment
+
+        experiment = load_experiment(workspace.experiment_file(context.partition_key))
+        manifest = find_kinships(workspace.lake, workspace.settings.runs, experiment)
+        rows = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "test_kinships").to_pylist()
+        near = sorted({row["relation"] for row in rows if row["relation"]})
+        return result(
+            manifest,
+            **written(workspace.lake, manifest, "test_kinships"),
+            num_contaminated=sum(row["is_contaminated"] for row in rows),
+            relations=table(
+                ["nearest in train", "performances"],
+                [[name, sum(row["relation"] == name for row in rows)] for name in near],
+            ),
         )
 
     @dg.asset(
@@ -81,11 +106,35 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         judged = judged_samples.of_block(workspace.lake, manifest)
         return result(manifest, **written(workspace.lake, manifest, "sample_judgements"), **judged)
 
-    return [evaluations, samples, sample_judgements]
+    return [evaluations, test_kinships, samples, sample_judgements]
 
 
 @dg.asset(
-    deps=["evaluations", "samples", "sample_judgements", "warehouse"],
+    deps=["test_kinships"],
+    group_name="evaluation",
+    kinds={"parquet"},
+    pool="lake",
+    automation_condition=when_inputs_change(),
+    metadata=columns("scores", "paired_scores"),
+)
+def scores(workspace: Workspace) -> dg.MaterializeResult:
+    """Scores of all runs with their intervals, and runs two by two on the music that both were scored on."""
+    from pianogen.evaluation.scores import compare_runs
+
+    manifest = compare_runs(workspace.lake)
+    found = workspace.lake.read_block(manifest.stage, manifest.blocks[0], "paired_scores").to_pylist()
+    shown = ("experiment_a", "experiment_b", "difference", "low", "high", "probability_a_is_better", "num_performances")
+    rows = [row for row in found if row["part"] == "all" and row["measure"] == "bits_per_note"]
+    return result(
+        manifest,
+        **written(workspace.lake, manifest, "scores"),
+        pairs=table(shown, [[row[name] for name in shown] for row in rows]),
+        num_pairs=len(rows),
+    )
+
+
+@dg.asset(
+    deps=["scores", "samples", "sample_judgements", "warehouse"],
     group_name="evaluation",
     kinds={"duckdb"},
     pool="lake",
@@ -93,14 +142,12 @@ def build(experiments: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
 )
 def leaderboard(workspace: Workspace) -> dg.MaterializeResult:
     """One row per evaluated run, ranked by bits per note, with every version it stands on."""
-    from pianogen.evaluation.scores import compare_runs
     from pianogen.statistics.build import update_statistics
     from pianogen.warehouse import open_warehouse, publish_warehouse
 
     settings = workspace.settings
     # Music that was read by other ways than the asset `statistics` is measured here, at the latest.
     update_statistics(workspace.lake, settings)
-    compare_runs(workspace.lake)
     publish_warehouse(workspace.lake, settings.runs, settings.sql, settings.warehouse)
     with open_warehouse(settings.warehouse) as connection:
         (version,) = connection.execute("select version from meta").fetchall()[0]

@@ -58,7 +58,9 @@ def test_the_graph_is_the_one_that_the_documents_draw(defs):
         "evaluations": ("evaluation", ["runs"], True),
         "samples": ("evaluation", ["runs"], True),
         "sample_judgements": ("evaluation", ["samples"], True),
-        "leaderboard": ("evaluation", ["evaluations", "sample_judgements", "samples", "warehouse"], False),
+        "test_kinships": ("evaluation", ["evaluations"], True),
+        "scores": ("evaluation", ["test_kinships"], False),
+        "leaderboard": ("evaluation", ["sample_judgements", "samples", "scores", "warehouse"], False),
         "report": ("evaluation", ["leaderboard"], False),
     }
 
@@ -82,8 +84,8 @@ def test_each_job_holds_the_assets_of_its_name_in_the_documents(defs):
     assert selected == {
         "reingest": {"performances", "fingerprints", "statistics"},
         "curate": {"duplicate_pairs", "clusters", "splits", "round_trips", "comparison", "warehouse", "data_cards"},
-        "experiment": {"shards", "runs", "evaluations", "samples", "sample_judgements"},
-        "publish": {"leaderboard", "report"},
+        "experiment": {"shards", "runs", "evaluations", "test_kinships", "samples", "sample_judgements"},
+        "publish": {"scores", "leaderboard", "report"},
     }
 
 
@@ -120,7 +122,9 @@ def test_assets_that_write_tables_name_their_columns(defs):
         "splits": {"splits", "split_moves", "contamination"},
         "statistics": {"histograms", "statistics_history"},
         "round_trips": {"round_trips"},
-        "evaluations": {"evaluations"},
+        "evaluations": {"evaluations", "evaluation_parts"},
+        "test_kinships": {"test_kinships"},
+        "scores": {"scores", "paired_scores"},
         "samples": {"samples"},
         "sample_judgements": {"sample_judgements", "sample_copies", "sample_distances"},
     }

@@ -10,7 +10,8 @@ from builders import TPQ
 
 from pianogen.midi.blocks import MusicBlock, music_block
 from pianogen.midi.columns import NoteColumns
-from pianogen.round_trips.measures import decoded_seconds, measure_round_trip
+from pianogen.round_trips.decoded import decoded_seconds
+from pianogen.round_trips.measures import measure_round_trip
 from pianogen.round_trips.tokenizers import BUILT_IN
 from pianogen.tokenizers.base import LearnedTokenizer, PieceTokenizer, Tokenizer, make_tokenizer
 

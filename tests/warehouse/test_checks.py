@@ -399,6 +399,7 @@ def test_a_performance_that_a_tokenizer_did_not_encode_or_did_twice_and_one_that
         "num_unknown = 99",
         "num_tokens = -1",
         "onset_error_sec = -0.5",
+        "residual_bits = -1",
     ],
 )
 def test_a_round_trip_whose_notes_do_not_add_up_is_named(sound, change):

@@ -4,7 +4,8 @@
 --
 -- Sums over all notes of the music, so that long performances count for more. A decoded note is matched with one of the
 -- source of its pitch whose onset lies within 50 ms. Errors are means over matched notes, null where the tokens say
--- nothing of it. All takes in what no split has.
+-- nothing of it. residual_bits_per_note is what the tokens leave unsaid of notes and sustain pedal: the length of a
+-- simple code that makes the piece of what they decode to (round_trips/residual.py). All takes in what no split has.
 create or replace view tokenizer_round_trips as
 with standing as (
     select
@@ -29,6 +30,7 @@ summed as (
         sum(num_unencodable)::bigint  as num_unencodable,
         sum(num_tokens)::bigint       as num_tokens,
         sum(num_unknown)::bigint      as num_unknown,
+        sum(residual_bits)            as residual_bits,
         sum(onset_error_sec)          as onset_error_sec,
         sum(onset_shift_sec)          as onset_shift_sec,
         sum(duration_error_sec)       as duration_error_sec,
@@ -56,5 +58,6 @@ select
     velocity_error / nullif(num_matched, 0)                       as velocity_error,
     num_tokens / nullif(num_notes, 0)                             as tokens_per_note,
     num_unknown / nullif(num_tokens, 0)                           as unknown_token_rate,
-    num_unencodable
+    num_unencodable,
+    residual_bits / nullif(num_notes, 0)                          as residual_bits_per_note
 from summed;

@@ -18,6 +18,7 @@ where
     or round_trips.num_unknown > round_trips.num_tokens
     or least(
         round_trips.num_matched, round_trips.num_tokens, round_trips.num_unknown,
+        coalesce(round_trips.residual_bits, 0),
         coalesce(round_trips.onset_error_sec, 0), coalesce(round_trips.duration_error_sec, 0),
         coalesce(round_trips.velocity_error, 0)
     ) < 0
