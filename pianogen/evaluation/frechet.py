@@ -8,22 +8,13 @@ that a set of fewer pieces than the embedding has numbers has one as well; `shri
 distance of small sets is too large, by about the inverse of their size: compare sets of equal size alone.
 
 With CLaMP 2's embedding and `shrinkage=0` this is the formula of the Frechet Music Distance. The embedding is not part
-of this project: the weights lie outside the package of that name, and nothing here has been run with them.
-`require_clamp2` says what is missing.
+of this project, and nothing here has been run with it.
 
 Source: Dowson and Landau, J. Multivariate Analysis 12 (1982); Ledoit and Wolf, "A well-conditioned estimator for
 large-dimensional covariance matrices" (2004); Retkowski, Stepniak and Modrzejewski, "Frechet Music Distance" (2024).
 """
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
-
-from pianogen.errors import SettingsError
-
-PACKAGE = "frechet_music_distance"
-WEIGHTS = "https://huggingface.co/sander-wood/clamp2"
 
 
 def frechet_distance(one: np.ndarray, other: np.ndarray, shrinkage: float | None = None) -> float:
@@ -73,28 +64,3 @@ def _ledoit_wolf_share(centred: np.ndarray) -> float:
 def _square_root(matrix: np.ndarray) -> np.ndarray:
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-
-
-def require_clamp2(cache: Path) -> Path:
-    """Where CLaMP 2's weights lie, that the package `frechet-music-distance` makes embeddings with.
-
-    Nothing is downloaded by this; the package itself would, without asking.
-
-    Args:
-        cache: the user's folder of caches, `~/.cache`.
-
-    Raises:
-        SettingsError: the package or its weights are not here.
-    """
-    if importlib.util.find_spec(PACKAGE) is None:
-        raise SettingsError(
-            "embeddings of CLaMP 2 need the package frechet-music-distance, which is not installed: "
-            "pip install frechet-music-distance; frechet_distance takes embeddings of any other model as well"
-        )
-    folder = cache / PACKAGE / "checkpoints" / "clamp2"
-    found = sorted(folder.glob("weights_clamp2_*.pth"))
-    if not found:
-        raise SettingsError(
-            f"{folder}: CLaMP 2's weights are not there; put the file weights_clamp2_….pth of {WEIGHTS} there"
-        )
-    return found[0]

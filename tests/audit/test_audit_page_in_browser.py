@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from audits import PIECES, leaking_folders, write_pairs, write_split
-from browsers import SILENT, launch, wait_for_sound, wait_until
+from browsers import SILENT, launch, wait_for_sound, wait_until, watched
 from corpora import here, improvise, transposed, write_midi
 
 from pianogen.audit.leaks import Audit, audit_split, judge
@@ -33,27 +33,15 @@ def transposed_copy(tmp_path_factory) -> Audit:
 @pytest.fixture
 def open_audit(browser, tmp_path: Path) -> Iterator[Callable]:
     """Call with an audit; returns its open page. In the end, nothing may have failed or been fetched."""
-    contexts, troubles, requests = [], [], []
+    with watched(browser) as pages:
 
-    def open_page(audit: Audit, width: int = 1280, before: Callable = lambda out: None, **options):
-        path = write_audit(audit, tmp_path / "out")
-        before(path.parent)
-        context = browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text) if message.type != "log" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        return page
+        def open_page(audit: Audit, before: Callable = lambda out: None, **options):
+            path = write_audit(audit, tmp_path / "out")
+            before(path.parent)
+            return pages.open(path, height=900, **options)
 
-    open_page.troubles = troubles
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
-    assert [address for address in requests if not address.startswith(("file:", "data:"))] == []
+        open_page.troubles = pages.troubles
+        yield open_page
 
 
 def open_pair(page, number: int = 0):

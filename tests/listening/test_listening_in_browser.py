@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsers import launch, wait_for_sound, wait_until
+from browsers import launch, wait_for_sound, wait_until, watched
 from corpora import improvise, write_midi
 from listening_tests import write_page, write_sets
 from typer.testing import CliRunner
@@ -27,24 +27,16 @@ def browser() -> Iterator:
 @pytest.fixture
 def open_test(browser) -> Iterator[Callable]:
     """Call with a page; returns it open, in one profile each time. Nothing may have failed or been fetched."""
-    contexts, troubles, requests = {}, [], []
+    with watched(browser) as pages:
+        profiles = {}
 
-    def open_page(path: Path, width: int = 1280, **options):
-        name = (width, *options.items())
-        if name not in contexts:
-            contexts[name] = browser.new_context(viewport={"width": width, "height": 800}, offline=True, **options)
-        page = contexts[name].new_page()
-        page.on("console", lambda message: troubles.append(message.text) if message.type != "log" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        return page
+        def open_page(path: Path, width: int = 1280, **options):
+            name = (width, *options.items())
+            if name not in profiles:
+                profiles[name] = pages.context(width, **options)
+            return pages.open(path, profiles[name])
 
-    yield open_page
-    for context in contexts.values():
-        context.close()
-    assert troubles == []
-    assert [address for address in requests if not address.startswith(("file:", "data:", "blob:"))] == []
+        yield open_page
 
 
 def hear_both(page) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsers import launch
+from browsers import launch, watched
 from data_reports import publish_report
 from report_rows import Rows, write_warehouse
 
@@ -50,23 +50,10 @@ def report_of(tmp_path_factory) -> Callable[..., Path]:
 @pytest.fixture
 def open_report(browser, report_of) -> Iterator[Callable]:
     """Call with rows of `samples`; returns the open page. In the end, nothing may have failed or been fetched."""
-    contexts, troubles, requests = [], [], []
+    with watched(browser) as pages:
 
-    def open_page(*samples, tables: dict | None = None, width: int = 1280, **options):
-        path = report_of(samples=list(samples), **(tables or {}))
-        context = browser.new_context(viewport={"width": width, "height": 800}, offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text) if message.type != "log" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        return page
+        def open_page(*samples, tables: dict | None = None, **options):
+            return pages.open(report_of(samples=list(samples), **(tables or {})), **options)
 
-    open_page.troubles = troubles
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert troubles == []
-    assert [address for address in requests if not address.startswith(("file:", "data:"))] == []
+        open_page.troubles = pages.troubles
+        yield open_page

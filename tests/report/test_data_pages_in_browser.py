@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browsers import launch, wait_for_sound, wait_until
+from browsers import launch, wait_for_sound, wait_until, watched
 from data_reports import ODD, DataPage
 from report_rows import corpus
 
@@ -25,26 +25,15 @@ def browser() -> Iterator:
 @pytest.fixture
 def open_page(browser) -> Iterator[Callable]:
     """Call with the path of a page; returns it with every plot drawn. Nothing may have failed or been fetched."""
-    contexts, troubles, requests = [], [], []
+    with watched(browser, logs=False) as pages:
 
-    def open_it(path: Path, width: int = WIDE, wait_for: str = DRAWN, **options):
-        context = browser.new_context(viewport={"width": width, "height": 800}, offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        wait_until(page, wait_for)
-        return page
+        def open_it(path: Path, width: int = WIDE, wait_for: str = DRAWN, **options):
+            page = pages.open(path, width=width, **options)
+            wait_until(page, wait_for)
+            return page
 
-    open_it.troubles = troubles
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert troubles == []
-    assert [address for address in requests if not address.startswith(("file:", "data:"))] == []
+        open_it.troubles = pages.troubles
+        yield open_it
 
 
 def wait_for(page, figure: str, words: str) -> None:

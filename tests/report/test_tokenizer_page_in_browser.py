@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from browsers import launch
+from browsers import launch, watched
 from report_rows import corpus
 from test_tokenizer_page import round_trips
 
@@ -20,24 +20,9 @@ def browser() -> Iterator:
 @pytest.fixture
 def open_page(browser, new_warehouse, tmp_path) -> Iterator[Callable]:
     """The open page; in the end, nothing may have failed or been fetched."""
-    contexts, troubles, requests = [], [], []
     path = write_report(new_warehouse(**corpus(), round_trips=round_trips()), tmp_path / "report")
-
-    def open_it(width: int = 1280, **options):
-        context = browser.new_context(viewport={"width": width, "height": 800}, offline=True, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto((path.parent / "tokenizers.html").as_uri())
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert troubles == []
-    assert [address for address in requests if not address.startswith(("file:", "data:"))] == []
+    with watched(browser, logs=False) as pages:
+        yield lambda **options: pages.open(path.parent / "tokenizers.html", **options)
 
 
 def test_a_phone_in_the_dark_shows_everything(open_page):

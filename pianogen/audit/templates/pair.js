@@ -115,16 +115,7 @@ const PairView = (() => {
     onKey(event) {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const now = this.now();
-      const targets = {
-        ArrowRight: now + (event.shiftKey ? 5 : 1),
-        ArrowUp: now + 1,
-        ArrowLeft: now - (event.shiftKey ? 5 : 1),
-        ArrowDown: now - 1,
-        PageUp: now + 10,
-        PageDown: now - 10,
-        Home: this.begin,
-        End: this.end,
-      };
+      const targets = Roll.seekTargets(event, now, this.begin, this.end);
       if (event.key in targets) {
         this.seek(targets[event.key]);
         this.show(this.position);

@@ -232,16 +232,7 @@ const Player = (() => {
     onKey(event) {
       if (event.ctrlKey || event.metaKey || event.altKey) return;
       const now = this.now();
-      const targets = {
-        ArrowRight: now + (event.shiftKey ? 5 : 1),
-        ArrowUp: now + 1,
-        ArrowLeft: now - (event.shiftKey ? 5 : 1),
-        ArrowDown: now - 1,
-        PageUp: now + 10,
-        PageDown: now - 10,
-        Home: 0,
-        End: this.seconds,
-      };
+      const targets = Roll.seekTargets(event, now, 0, this.seconds);
       const acts = {
         " ": () => this.toggle(),
         Enter: () => this.toggle(),

@@ -192,5 +192,20 @@ const Roll = (() => {
     drawKeys(pen, view, colors);
   }
 
-  return { draw, clock, prepare, themeColors, timeStep, pitchRange, isBlackKey };
+  // Where the keys of a slider lead from `now`, by their names, in seconds.
+  function seekTargets(event, now, begin, end) {
+    const step = event.shiftKey ? 5 : 1;
+    return {
+      ArrowRight: now + step,
+      ArrowUp: now + 1,
+      ArrowLeft: now - step,
+      ArrowDown: now - 1,
+      PageUp: now + 10,
+      PageDown: now - 10,
+      Home: begin,
+      End: end,
+    };
+  }
+
+  return { draw, clock, prepare, themeColors, timeStep, pitchRange, isBlackKey, seekTargets };
 })();
