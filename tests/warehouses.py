@@ -39,6 +39,7 @@ RUN = {
     "code_version": "v",
     "parents": None,
     "parents_check": None,
+    "leak": 0.0,
     "checkpoint": "checkpoints/best",
 }
 METRIC = {"step": 10, "split": "validation", "nll": 3.5, "tokens_per_sec": 1, "elapsed_sec": 2.0, "memory_mb": 3.0}
