@@ -36,8 +36,8 @@ from benchmarks.corpus import folder_to_read
 from benchmarks.shards import prepare
 from pianogen.augment import NONE
 from pianogen.evaluation.likelihood import choose_within, score
-from pianogen.generation.continuation import continue_tokens
 from pianogen.generation.decoding import DecodingConfig
+from pianogen.generation.sampling import continue_tokens
 from pianogen.lake import Lake
 from pianogen.midi.columns import NoteColumns
 from pianogen.midi.render import midi_bytes

@@ -10,6 +10,7 @@
     ├── ContaminationError     a split did not pass the contamination gate
     ├── ShardError             a shard does not match its manifest, or a model its vocabulary
     ├── TrainingError          the training process failed or was stopped
+    ├── GenerationError        tokens cannot be drawn as they are asked for
     ├── QueryError             a query cannot be run on the warehouse
     └── ListeningError         a listening test cannot be made, or votes do not belong to it
 
@@ -51,6 +52,10 @@ class ShardError(PianogenError):
 
 class TrainingError(PianogenError):
     """The training process failed or was stopped."""
+
+
+class GenerationError(PianogenError):
+    """Tokens cannot be drawn as they are asked for."""
 
 
 class QueryError(PianogenError):

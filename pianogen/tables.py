@@ -512,6 +512,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("temperature", pa.float64()),
             ("top_k", pa.int32()),
             ("top_p", pa.float64()),
+            ("decoding", pa.string()),  # all of how tokens were drawn, in JSON
             ("num_notes", pa.int32()),
             ("duration_sec", pa.float64()),
             ("midi", pa.binary()),

@@ -1,15 +1,7 @@
-"""From a prompt, or from nothing, to a new performance, token by token.
-
-A batch goes forward in step: all sequences begin at the shortest prompt's end, and a longer prompt's tokens are
-given where its neighbours' are drawn. So they share one key-value cache without padding. When the cache holds a
-whole context, its older half is dropped and the newer half is read anew from position 0. A model that has no cache
-reads the last tokens, as many as its context takes, for each new one.
-A sequence ends at EOS, or after `max_tokens` drawn tokens. PAD and BOS are never drawn. Where tokens are rows of
-numbers, a model draws them by itself (`draw`), and rows of zeros are what ids call BOS and EOS.
-"""
+"""From a prompt, or from nothing, to a new performance: what is read of music, and what is heard of tokens."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +9,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from transformers import DynamicCache
 
 from pianogen.errors import RejectedFileError, ShardError
-from pianogen.generation.decoding import DecodingConfig, Draws
+from pianogen.generation.decoding import DecodingConfig
+from pianogen.generation.sampling import continue_tokens
 from pianogen.midi.columns import NoteColumns, from_table
 from pianogen.midi.render import DEFAULT_TEMPO_QPM, duration_sec, midi_bytes
 from pianogen.models import load_model
 from pianogen.models.devices import fixed_threads, pick_device
 from pianogen.reading import parse_file
 from pianogen.shards.rows import framed
-from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID, Tokenizer, make_tokenizer
+from pianogen.tokenizers.base import Tokenizer, make_tokenizer
 from pianogen.training.experiment import GenerationConfig
 from pianogen.training.runs import require_run, write_whole
 
@@ -63,103 +55,6 @@ class Sample:
     def duration_sec(self) -> float:
         """Last note-off."""
         return duration_sec(self.notes, self.tempo_qpm)
-
-
-@torch.inference_mode()
-def continue_tokens(
-    model: torch.nn.Module,
-    prompts: Sequence[np.ndarray],
-    *,
-    max_tokens: int,
-    decoding: DecodingConfig,
-    seeds: Sequence[int],
-    context_length: int,
-    before_token: Callable[[], None] = lambda: None,
-) -> list[np.ndarray]:
-    """Prompts with their continuations.
-
-    Args:
-        model: on any device, in evaluation mode.
-        prompts: tokens with BOS first, at least one each: int64 ids, or float32 rows.
-        max_tokens: most tokens drawn for each.
-        decoding: how they are drawn.
-        seeds: one for each prompt; with its prompt it decides the sample, up to rounding of the batch.
-        context_length: the most tokens that the model takes.
-        before_token: called before each token; what it raises ends the drawing.
-
-    Returns:
-        Tokens of each, prompt included; EOS last where the model ended the piece.
-    """
-    if not prompts:
-        return []
-    device = next(model.parameters()).device
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    given = [len(prompt) for prompt in prompts]
-    width = prompts[0].shape[1:]
-    kind = torch.float32 if width else torch.int64
-    tokens = torch.full((len(prompts), max(given) + max_tokens, *width), PAD_ID, dtype=kind)
-    for row, prompt in enumerate(prompts):
-        tokens[row, : len(prompt)] = torch.from_numpy(prompt).to(kind)
-    ends = [length + max_tokens for length in given]
-    position = min(given)
-    history = (
-        _Cached(model, context_length) if getattr(model, "reads_cache", False) else _ReadAnew(model, context_length)
-    )
-    while position < max(ends):
-        before_token()
-        logits = history.next_logits(tokens[:, :position].to(device)).float().cpu()
-        rows = [row for row in range(len(prompts)) if given[row] <= position < ends[row]]
-        if rows:
-            drawn = _next_tokens(model, logits[rows], Draws(decoding, [generators[row] for row in rows]))
-            tokens[rows, position] = drawn
-            for row, token in zip(rows, drawn, strict=True):
-                if token == EOS_ID if drawn.ndim == 1 else not token.any():
-                    ends[row] = position + 1
-        position += 1
-    return [tokens[row, : ends[row]].numpy() for row in range(len(prompts))]
-
-
-def _next_tokens(model: torch.nn.Module, logits: torch.Tensor, draws: Draws) -> torch.Tensor:
-    """What follows, by what the model says (B, V); (B,), or (B, width)."""
-    draw = getattr(model, "draw", None)
-    return draws.pick(logits, never=(PAD_ID, BOS_ID)) if draw is None else draw(logits, draws)
-
-
-class _ReadAnew:
-    """Reads all of the context for every token."""
-
-    def __init__(self, model: torch.nn.Module, context_length: int) -> None:
-        self.model = model
-        self.context_length = context_length
-
-    def next_logits(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Of what follows the tokens (B, T); (B, V)."""
-        stride = getattr(self.model, "stride", 1)
-        first = -(-max(0, tokens.shape[1] - self.context_length) // stride) * stride
-        return self.model(input_ids=tokens[:, first:]).logits[:, -1]
-
-
-class _Cached:
-    """Reads each token once; of a full context the older half is dropped, and the newer one read anew."""
-
-    def __init__(self, model: torch.nn.Module, context_length: int) -> None:
-        self.model = model
-        self.context_length = context_length
-        self.cache: DynamicCache | None = None
-        self.num_cached = 0
-
-    def next_logits(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Of what follows the tokens (B, T), which are those of the call before and one more; (B, V)."""
-        position = tokens.shape[1]
-        if self.cache is None or self.num_cached == self.context_length:
-            is_first = self.cache is None and position <= self.context_length
-            first = 0 if is_first else position - max(1, self.context_length // 2)
-            self.cache, self.num_cached = DynamicCache(), 0
-        else:
-            first = position - 1
-        window = tokens[:, first:]
-        self.num_cached += window.shape[1]
-        return self.model(input_ids=window, past_key_values=self.cache, use_cache=True).logits[:, -1]
 
 
 def cut_prompt(
@@ -262,7 +157,7 @@ def continue_prompts(
         prompts: beginnings, or nothing.
         seeds: one for each prompt.
         config: how many tokens, and how to draw them.
-        options: of `continue_tokens`.
+        options: of `pianogen.generation.sampling.stream_tokens`.
     """
     # One token at a time is too little work to share between threads.
     with fixed_threads(1):
@@ -270,7 +165,7 @@ def continue_prompts(
             model,
             [prompt_tokens(tokenizer, prompt) for prompt in prompts],
             max_tokens=config.max_tokens,
-            decoding=DecodingConfig(temperature=config.temperature, top_k=config.top_k, top_p=config.top_p),
+            decoding=DecodingConfig.of(config),
             seeds=seeds,
             **options,
         )

@@ -1,6 +1,7 @@
 """The stage that lets a finished run play: continuations of test performances, and pieces from nothing."""
 
 import hashlib
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from pianogen.generation.continuation import Prompt, cut_prompt, draw_samples, prompt_tokens
+from pianogen.generation.decoding import DecodingConfig
 from pianogen.lake import Lake, Manifest, Stage, code_version
 from pianogen.models import model_code
 from pianogen.shards import ShardSet
@@ -20,7 +22,11 @@ STAGE = Stage(
     modules=(
         "pianogen.generation.samples",
         "pianogen.generation.continuation",
+        "pianogen.generation.sampling",
         "pianogen.generation.decoding",
+        "pianogen.models.contexts",
+        "pianogen.models.incremental",
+        "pianogen.models.key_value_cache",
         "pianogen.midi.render",
     ),
     packages=("torch", "transformers", "symusic", "miditok"),
@@ -60,6 +66,7 @@ def _sample_table(lake: Lake, shards: ShardSet, run: dict, folder: Path, experim
     prompts += [Prompt() for _ in range(config.num_unprompted)]
     seeds = [config.seed + i for i in range(len(prompts))]
     samples = draw_samples(folder, run, shards.tokenizer, prompts, seeds, config, device=experiment.training.device)
+    decoding = json.dumps(asdict(DecodingConfig.of(config)))
     rows = [
         {
             "experiment": experiment.name,
@@ -72,6 +79,7 @@ def _sample_table(lake: Lake, shards: ShardSet, run: dict, folder: Path, experim
             "temperature": config.temperature,
             "top_k": config.top_k,
             "top_p": config.top_p,
+            "decoding": decoding,
             "num_notes": sample.num_notes,
             "duration_sec": sample.duration_sec,
             "midi": sample.midi,

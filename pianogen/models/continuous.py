@@ -29,7 +29,8 @@ from transformers import GPT2Config, GPT2Model
 
 from pianogen.models.configs import ContinuousConfig
 from pianogen.models.densities import LEAST_LOG_SCALE, MOST_LOG_SCALE, Mixture, bins_of, log_mass_with_zero, normal_nats
-from pianogen.models.gpt2 import INITIAL_STD, WIDTH
+from pianogen.models.gpt2 import INITIAL_STD, WIDTH, read_trunk, trunk_cache
+from pianogen.models.incremental import State
 from pianogen.models.scoring import Choice, Scores, TokenModel, initialised
 from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.continuous import FIELDS
@@ -46,8 +47,6 @@ EARLY_MS, LATE_MS = 20.0, 4000.0
 
 class Continuous(TokenModel):
     """See the module."""
-
-    reads_cache = True
 
     def __init__(self, config: ContinuousConfig, vocab_size: int) -> None:
         super().__init__(config, vocab_size)
@@ -74,12 +73,9 @@ class Continuous(TokenModel):
             )
         )
 
-    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None, **options: Any) -> Scores:
+    def forward(self, input_ids: torch.Tensor, labels: torch.Tensor | None = None) -> Scores:
         """Scores of rows (B, T, 4), and of the rows (B, T, 4) that follow them; in place of logits states (B, T, D)."""
-        # Numbers are read and written in full precision, whatever the trunk computes in.
-        with torch.autocast(input_ids.device.type, enabled=False):
-            x = self.trunk.wte(pitch_classes(input_ids)) + self.numbers(self.heads.features(input_ids))  # (B, T, D)
-        states = self.trunk(inputs_embeds=x, **options).last_hidden_state
+        states = self.trunk(inputs_embeds=self.embedded(input_ids)).last_hidden_state
         if labels is None:
             return Scores(states)
         with torch.autocast(input_ids.device.type, enabled=False):
@@ -93,9 +89,28 @@ class Continuous(TokenModel):
         said = self.heads.say(states, labels).by_attribute()
         return {name: torch.where(is_there, nats, 0.0) for name, nats in said.items()}
 
+    def embedded(self, rows: torch.Tensor) -> torch.Tensor:
+        """What the trunk is given of rows (B, T, 4), (B, T, D)."""
+        # Numbers are read and written in full precision, whatever the trunk computes in.
+        with torch.autocast(rows.device.type, enabled=False):
+            return self.trunk.wte(pitch_classes(rows)) + self.numbers(self.heads.features(rows))
+
+    def begin_state(self, num_rows: int) -> State:
+        """See `TokenModel`."""
+        return _State(self, num_rows)
+
     def draw(self, logits: torch.Tensor, choice: Choice) -> torch.Tensor:
         """The rows (B, 4) that follow states (B, D), on the CPU; zeros where the piece ends."""
         return self.heads.draw(logits.to(self.numbers.weight), choice).cpu()
+
+
+class _State(State):
+    def __init__(self, model: Continuous, num_rows: int) -> None:
+        super().__init__(model)
+        self.model, self.cache = model, trunk_cache(model.trunk, num_rows)
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        return read_trunk(self.model.trunk, self.cache, self.model.embedded(ids))
 
 
 def pitch_classes(rows: torch.Tensor) -> torch.Tensor:

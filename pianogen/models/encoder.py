@@ -7,10 +7,15 @@ Source: the study (V1: width 512, 8 heads, 6 layers, 2,048 inside, 512 tokens, d
 B rows, T tokens, D width, V vocabulary.
 """
 
+from typing import Any
+
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from pianogen.models.configs import EncoderConfig
+from pianogen.models.incremental import State
+from pianogen.models.key_value_cache import KeyValueCache
 from pianogen.models.scoring import TokenModel
 
 INITIAL_STD = 0.02
@@ -34,6 +39,42 @@ class Encoder(TokenModel):
         places = torch.arange(input_ids.shape[1], device=input_ids.device)
         x = self.drop(self.tokens(input_ids) + self.places(places))  # (B, T, D)
         return self.out(causally(self.layers, x))  # (B, T, V)
+
+    def begin_state(self, num_rows: int) -> State:
+        """See `TokenModel`."""
+        return _State(self, num_rows)
+
+
+class _State(State):
+    def __init__(self, model: Encoder, num_rows: int) -> None:
+        super().__init__(model)
+        self.model, self.cache = model, layers_cache(model.places, num_rows)
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        model, cache = self.model, self.cache
+        x = model.tokens(ids) + model.places(cache.extend(ids.shape[1]))
+        return model.out(read_layers(model.layers, cache, x)[:, -1])
+
+
+def layers_cache(places: nn.Embedding, num_rows: int) -> KeyValueCache:
+    """An empty cache for `read_layers`, of rows as long as there are places."""
+    return KeyValueCache(num_rows, places.weight.device, limit=len(places.weight))
+
+
+def read_layers(layers: nn.TransformerEncoder, cache: KeyValueCache, x: torch.Tensor) -> torch.Tensor:
+    """As `causally`, of the positions (B, T, D) by which the cache was extended."""
+    for i, layer in enumerate(layers.layers):
+        x = _read_layer(layer, i, cache, x)
+    return x
+
+
+def _read_layer(layer: Any, number: int, cache: KeyValueCache, x: torch.Tensor) -> torch.Tensor:
+    attention = layer.self_attn
+    qkv = F.linear(x, attention.in_proj_weight, attention.in_proj_bias)
+    qkv = qkv.view(*x.shape[:2], 3, attention.num_heads, -1)
+    seen = cache.attend(number, *qkv.permute(2, 0, 3, 1, 4).unbind(0))
+    x = layer.norm1(x + attention.out_proj(seen.transpose(1, 2).flatten(2)))
+    return layer.norm2(x + layer.linear2(layer.linear1(x).relu()))
 
 
 def encoder_layers(width: int, n_head: int, d_inner: int, n_layer: int, dropout: float) -> nn.TransformerEncoder:

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from pianogen.models.configs import EncoderAttentionConfig
-from pianogen.models.encoder import INITIAL_STD, causally, encoder_layers
+from pianogen.models.encoder import INITIAL_STD, causally, encoder_layers, layers_cache, read_layers
+from pianogen.models.incremental import State
 from pianogen.models.scoring import TokenModel
-from pianogen.models.windows import GlobalAttention, Out, any_or_last, windows_of
+from pianogen.models.windows import GlobalAttention, LastWindow, Out, RunningAttention, any_or_last, windows_of
 
 
 class EncoderAttention(TokenModel):
@@ -35,14 +36,35 @@ class EncoderAttention(TokenModel):
     def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
         """See `TokenModel`."""
         if self.window:
-            windows = windows_of(input_ids, self.window)
-            is_there = any_or_last(windows)
-            x = self.layers(self._embedded(windows), src_key_padding_mask=~is_there)  # (N, W, D)
-            return self.out(self.attention.of_windows(x, is_there), input_ids)
+            return self.out(self.of_windows(windows_of(input_ids, self.window)), input_ids)
         return self.out(self.attention.up_to_each(causally(self.layers, self._embedded(input_ids))), input_ids)
+
+    def of_windows(self, windows: torch.Tensor) -> torch.Tensor:
+        """What attention makes of each of (N, W), (N, D)."""
+        is_there = any_or_last(windows)
+        x = self.layers(self._embedded(windows), src_key_padding_mask=~is_there)  # (N, W, D)
+        return self.attention.of_windows(x, is_there)
+
+    def begin_state(self, num_rows: int) -> State:
+        """See `TokenModel`."""
+        if self.window:
+            return LastWindow(self, num_rows, self.window, self.tokens.weight)
+        return _State(self, num_rows)
 
     def _embedded(self, ids: torch.Tensor) -> torch.Tensor:
         return self.drop(self.tokens(ids) + self.places(torch.arange(ids.shape[1], device=ids.device)))
+
+
+class _State(State):
+    def __init__(self, model: EncoderAttention, num_rows: int) -> None:
+        super().__init__(model)
+        self.model, self.cache = model, layers_cache(model.places, num_rows)
+        self.attention = RunningAttention(model.attention, num_rows)
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        model, cache = self.model, self.cache
+        x = model.tokens(ids) + model.places(cache.extend(ids.shape[1]))
+        return model.out(self.attention.read(read_layers(model.layers, cache, x)), ids[:, -1])
 
 
 make, load = EncoderAttention, EncoderAttention.from_folder

@@ -5,15 +5,16 @@ that stand before it in the context.
 
 Source: the class notebook (windows of 30).
 
-B rows, T tokens, D width, V vocabulary.
+B rows, T tokens, N windows, W tokens of a window, D width, V vocabulary.
 """
 
 import torch
 from torch import nn
 
 from pianogen.models.configs import GruConfig
+from pianogen.models.incremental import State
 from pianogen.models.scoring import TokenModel
-from pianogen.models.windows import Out, windows_of
+from pianogen.models.windows import LastWindow, Out, windows_of
 
 
 class Gru(TokenModel):
@@ -29,9 +30,30 @@ class Gru(TokenModel):
     def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
         """See `TokenModel`."""
         if self.window:
-            _, last = self.gru(self.embedding(windows_of(input_ids, self.window)))
-            return self.out(last[0], input_ids)
+            return self.out(self.of_windows(windows_of(input_ids, self.window)), input_ids)
         return self.out(self.gru(self.embedding(input_ids))[0], input_ids)
+
+    def of_windows(self, windows: torch.Tensor) -> torch.Tensor:
+        """The state after each of (N, W), (N, D)."""
+        return self.gru(self.embedding(windows))[1][0]
+
+    def begin_state(self, num_rows: int) -> State:
+        """See `TokenModel`."""
+        if self.window:
+            return LastWindow(self, num_rows, self.window, self.embedding.weight)
+        return _State(self, num_rows)
+
+
+class _State(State):
+    def __init__(self, model: Gru, num_rows: int) -> None:
+        super().__init__(model)
+        self.model = model
+        self.hidden = model.embedding.weight.new_zeros(num_rows, model.gru.hidden_size)
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        _, hidden = self.model.gru(self.model.embedding(ids), self.hidden[None])
+        self.hidden = hidden[0]
+        return self.model.out(self.hidden, ids[:, -1])
 
 
 make, load = Gru, Gru.from_folder

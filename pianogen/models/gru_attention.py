@@ -4,15 +4,16 @@ With a `window` attention is over that many; without one over all that stand bef
 
 Source: the class notebook.
 
-B rows, T tokens, D width, V vocabulary.
+B rows, T tokens, N windows, W tokens of a window, D width, V vocabulary.
 """
 
 import torch
 from torch import nn
 
 from pianogen.models.configs import GruAttentionConfig
+from pianogen.models.incremental import State
 from pianogen.models.scoring import TokenModel
-from pianogen.models.windows import GlobalAttention, Out, any_or_last, windows_of
+from pianogen.models.windows import GlobalAttention, LastWindow, Out, RunningAttention, any_or_last, windows_of
 
 
 class GruAttention(TokenModel):
@@ -29,10 +30,31 @@ class GruAttention(TokenModel):
     def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
         """See `TokenModel`."""
         if self.window:
-            windows = windows_of(input_ids, self.window)
-            states = self.gru(self.embedding(windows))[0]
-            return self.out(self.attention.of_windows(states, any_or_last(windows)), input_ids)
+            return self.out(self.of_windows(windows_of(input_ids, self.window)), input_ids)
         return self.out(self.attention.up_to_each(self.gru(self.embedding(input_ids))[0]), input_ids)
+
+    def of_windows(self, windows: torch.Tensor) -> torch.Tensor:
+        """What attention makes of the states of each of (N, W), (N, D)."""
+        return self.attention.of_windows(self.gru(self.embedding(windows))[0], any_or_last(windows))
+
+    def begin_state(self, num_rows: int) -> State:
+        """See `TokenModel`."""
+        if self.window:
+            return LastWindow(self, num_rows, self.window, self.embedding.weight)
+        return _State(self, num_rows)
+
+
+class _State(State):
+    def __init__(self, model: GruAttention, num_rows: int) -> None:
+        super().__init__(model)
+        self.model = model
+        self.hidden = model.embedding.weight.new_zeros(num_rows, model.gru.hidden_size)
+        self.attention = RunningAttention(model.attention, num_rows)
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        states, hidden = self.model.gru(self.model.embedding(ids), self.hidden[None])
+        self.hidden = hidden[0]
+        return self.model.out(self.attention.read(states), ids[:, -1])
 
 
 make, load = GruAttention, GruAttention.from_folder

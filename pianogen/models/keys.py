@@ -7,10 +7,21 @@ B rows, S steps, V voices.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 from pianogen.statistics.tonality import MAJOR, MINOR
+
+
+def _turned_profiles() -> np.ndarray:
+    profiles = torch.tensor([MAJOR, MINOR])
+    profiles = F.normalize(profiles - profiles.mean(-1, keepdim=True), dim=-1)
+    return torch.stack([profiles.roll(tonic, -1) for tonic in range(12)]).numpy()
+
+
+TURNED = _turned_profiles()
+"""Profiles of each tonic, major and minor, (12, 2, 12)."""
 
 
 class Keys(NamedTuple):
@@ -36,9 +47,7 @@ def keys_of(classes: torch.Tensor) -> Keys:
     Args:
         classes: what `fading_sums` gives of them, (B, S, 12).
     """
-    profiles = torch.tensor([MAJOR, MINOR], device=classes.device)
-    profiles = F.normalize(profiles - profiles.mean(-1, keepdim=True), dim=-1)
-    turned = torch.stack([profiles.roll(tonic, -1) for tonic in range(12)])  # (12, 2, 12)
+    turned = torch.from_numpy(TURNED).to(classes)
     fit = torch.einsum("bsc,tmc->bstm", classes - classes.mean(-1, keepdim=True), turned).flatten(-2)
     best = fit.argmax(-1)
     mode = torch.where(classes.sum(-1) > 0, best % 2 + 1, 0)

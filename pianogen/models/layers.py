@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pianogen.models.key_value_cache import KeyValueCache
+
 ROTARY_BASE = 10_000.0
 
 
@@ -78,14 +80,31 @@ class RotaryLayer(nn.Module):
         self.mlp_in, self.mlp_out = nn.Linear(width, inner), nn.Linear(inner, width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
-        """X (B, T, D) after this layer; `turn` as of `rotation`."""
+    def forward(
+        self,
+        x: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        cache: KeyValueCache | None = None,
+        number: int = 0,
+    ) -> torch.Tensor:
+        """X (B, T, D) after this layer.
+
+        Args:
+            x: what it is given.
+            turn: as of `rotation`.
+            cache: of the positions before x, extended by these.
+            number: of the layer in it.
+        """
         shape = (*x.shape[:2], 3, self.num_heads, -1)
         query, key, value = self.qkv(self.attention_norm(x)).view(shape).permute(2, 0, 3, 1, 4).unbind(0)
         # Short heads on a CPU: attention in fp32 is faster than in bf16, whose way back is slow.
         with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
             if x.device.type == "cpu":
                 query, key, value = query.float(), key.float(), value.float()
-            seen = F.scaled_dot_product_attention(rotated(query, turn), rotated(key, turn), value, is_causal=True)
+            query, key = rotated(query, turn), rotated(key, turn)
+            if cache is None:
+                seen = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+            else:
+                seen = cache.attend(number, query, key, value)
         x = x + self.dropout(self.attention_out(seen.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.mlp_out(F.gelu(self.mlp_in(self.mlp_norm(x)), approximate="tanh")))

@@ -19,6 +19,8 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from pianogen.models.configs import MusicTransformerConfig
+from pianogen.models.incremental import State
+from pianogen.models.key_value_cache import KeyValueCache
 from pianogen.models.scoring import TokenModel, initialised
 
 CHUNK = 256
@@ -50,6 +52,25 @@ class MusicTransformer(TokenModel):
             x = layer(x)
         return F.linear(self.norm(x), self.embedding.weight)  # (B, T, V)
 
+    def begin_state(self, num_rows: int) -> State:
+        """See `TokenModel`."""
+        return _State(self, num_rows)
+
+
+class _State(State):
+    def __init__(self, model: MusicTransformer, num_rows: int) -> None:
+        super().__init__(model)
+        self.model = model
+        self.cache = KeyValueCache(num_rows, model.embedding.weight.device, limit=model.settings.context_length)
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        model = self.model
+        self.cache.extend(ids.shape[1])
+        x = model.embedding(ids)
+        for i, layer in enumerate(model.layers):
+            x = layer(x, self.cache, i)
+        return F.linear(model.norm(x[:, -1]), model.embedding.weight)
+
 
 class _Layer(nn.Module):
     def __init__(self, config: MusicTransformerConfig) -> None:
@@ -66,11 +87,16 @@ class _Layer(nn.Module):
         self.mlp_out = nn.Linear(inner, width)
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, cache: KeyValueCache | None = None, number: int = 0) -> torch.Tensor:
         num_rows, length, width = x.shape
         qkv = self.qkv(self.attention_norm(x)).view(num_rows, length, 3, self.n_head, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4)  # (B, H, T, d) each
-        seen = relative_attention(q, k, v, self.distances)
+        if cache is not None:
+            k, v = cache.add(number, k, v)
+        if cache is None or k.shape[2] == length:
+            seen = relative_attention(q, k, v, self.distances)
+        else:
+            seen = attention_of_later(q, k, v, self.distances, cache.places)
         x = x + self.drop(self.attention_out(seen.transpose(1, 2).reshape(num_rows, length, width)))
         return x + self.drop(self.mlp_out(F.relu(self.mlp_in(self.mlp_norm(x)))))
 
@@ -109,6 +135,30 @@ def _attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, distances: torch.
     places = torch.arange(num_keys, device=q.device)
     is_later = places > places[num_keys - num_queries :, None]  # (C, T)
     return logits.masked_fill(is_later, -torch.inf).softmax(dim=-1) @ v
+
+
+def attention_of_later(
+    q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, distances: torch.Tensor, places: torch.Tensor
+) -> torch.Tensor:
+    """As `relative_attention`, of some queries (B, H, C, d) over keys and values (B, H, T, d).
+
+    Args:
+        q: the queries.
+        k: keys of all places, which may end with some that no query sees.
+        v: values of the same.
+        distances: as there.
+        places: of the queries, (B, C), or (1, C) where those of all rows are the same.
+    """
+    most, num_keys = distances.shape[1], k.shape[2]
+    if places.numel() == 1:
+        # One query after all keys: distances stand in the order of the keys.
+        by_distance = q @ distances[:, most - num_keys :].transpose(-1, -2)
+        return ((q @ k.transpose(-1, -2) + by_distance) / math.sqrt(q.shape[-1])).softmax(dim=-1) @ v
+    ahead = torch.arange(num_keys, device=q.device) - places[..., None]  # (B, C, T)
+    row = (most - 1 + ahead).clamp(max=most - 1)[:, None].expand(*q.shape[:3], -1)
+    by_distance = (q @ distances.transpose(-1, -2)).gather(-1, row)
+    logits = (q @ k.transpose(-1, -2) + by_distance) / math.sqrt(q.shape[-1])
+    return logits.masked_fill((ahead > 0)[:, None], -torch.inf).softmax(dim=-1) @ v
 
 
 def skewed(products: torch.Tensor) -> torch.Tensor:

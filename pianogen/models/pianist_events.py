@@ -18,8 +18,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from pianogen.models.configs import PianistConfig
+from pianogen.models.incremental import History, State, last_of, places_of
+from pianogen.models.key_value_cache import KeyValueCache
 from pianogen.models.layers import Dropout, RotaryLayer
-from pianogen.models.repeats import NUM_LENGTHS, find_repeats, length_class
+from pianogen.models.repeats import NUM_LENGTHS, Repeats, RunningRepeats, find_repeats, length_class
 from pianogen.models.scoring import TokenModel, initialised
 from pianogen.models.token_facts import Events
 from pianogen.tokenizers.base import BOS_ID, PAD_ID
@@ -34,13 +36,9 @@ INITIAL_STD, WIDTH = 0.02, 768
 """As of `gpt2`."""
 
 
-class Read(NamedTuple):
-    """Which event tokens belong to, and what is known of an event before it begins."""
+class Past(NamedTuple):
+    """What is known of events before they begin, (B, E, ...)."""
 
-    event: torch.Tensor
-    """Number of the event of the token that follows, (B, T)."""
-    last: torch.Tensor
-    """Index of the last token before that event, -1 where it is not there, (B, T)."""
     before: torch.Tensor
     """Tokens of the event before, PAD where there are no more, (B, E, L)."""
     time: torch.Tensor
@@ -53,6 +51,16 @@ class Read(NamedTuple):
     """Tokens that would come if repeats went on, PAD where there are no more, (B, E, R, L)."""
     lengths: torch.Tensor
     """Classes of how long these repeats are, (B, E, R)."""
+
+
+class Read(NamedTuple):
+    """Which event tokens belong to, and what was before each event."""
+
+    event: torch.Tensor
+    """Number of the event of the token that follows, (B, T)."""
+    last: torch.Tensor
+    """Index of the last token before that event, -1 where it is not there, (B, T)."""
+    past: Past
 
 
 class EventPianist(TokenModel):
@@ -72,7 +80,70 @@ class EventPianist(TokenModel):
     def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
         """See `TokenModel`."""
         read = self.reader(input_ids)
-        return self.tokens(self.trunk(input_ids, read), input_ids, read)
+        return self.tokens(self.trunk(read.past), input_ids, read)
+
+    def begin_state(self, num_rows: int) -> State:
+        """See `TokenModel`."""
+        return _State(self, num_rows)
+
+
+class _State(State):
+    """What is expected of the event that is going on, and what was before it."""
+
+    def __init__(self, model: EventPianist, num_rows: int) -> None:
+        super().__init__(model)
+        weight = model.trunk.embedding
+        self.model, self.history = model, History(num_rows)
+        self.repeats = RunningRepeats(num_rows, NUM_REPEATS, 1 + model.settings.context_length, weight.device)
+        self.cache = KeyValueCache(num_rows, weight.device)
+        self.expected = weight.new_zeros(num_rows, 1, weight.shape[1])
+        none = torch.zeros(num_rows, 1, dtype=torch.int64, device=weight.device)
+        offered = none[..., None, None].repeat(1, 1, NUM_REPEATS, MAX_OFFERED)
+        self.past = Past(none[..., None].repeat(1, 1, MAX_OFFERED), none, none, none, offered, offered[..., 0])
+        self.last = none[:, 0] - 1
+        """Index of the last token before that event, -1 where it is not there, (B,)."""
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        tokens = self.model.tokens
+        begins = min(self.history.lengths) == 0 or bool(self.model.reader.ends(ids).any())
+        self.history.append(ids)
+        lengths = torch.tensor(self.history.lengths, device=ids.device)
+        if begins:
+            self._begin_events(lengths)
+        # Tokens of the event so far.
+        index = self.last[:, None] + 1 + torch.arange(int((lengths - 1 - self.last).max()), device=ids.device)
+        is_there = index < lengths[:, None]
+        own = self.history.tokens.gather(1, torch.where(is_there, index, 0))
+        so_far = (F.embedding(own, tokens.chosen).float() * is_there[..., None]).sum(1, keepdim=True)
+        past = self.past
+        differs = (tokens.differ(own, past.offered) & is_there[..., None]).any(1, keepdim=True)
+        x = tokens.expected(self.expected) + so_far
+        return tokens.after(x, past.pitch, past.offered, past.lengths, differs)[:, 0]
+
+    def _begin_events(self, lengths: torch.Tensor) -> None:
+        """Read what happened up to the event of each row that begins now; of some rows none may."""
+        reader, row = self.model.reader, torch.arange(len(lengths), device=lengths.device)
+        event, last, past, happened = reader.count(self.history.tokens[:, : int(lengths.max())])
+        self.last = last[row, lengths - 1]
+        events, done = event[row, lengths - 1].tolist(), self.cache.lengths
+        counts = [event + 1 - num for event, num in zip(events, done, strict=True)]
+        num_new = max(counts)
+        if not num_new:
+            return
+        whole = [event - num for event, num in zip(events, self.repeats.lengths, strict=True)]
+        if max(whole):
+            self.repeats.read(places_of(happened, self.repeats.lengths, max(whole)), whole)
+        if num_new == 1:
+            lag, length = self.repeats.longest()
+            repeats = Repeats(lag[:, None], length[:, None])
+            number = event[row, lengths - 1][:, None]
+            new = reader.repeating(places_of(past, events, 1), past.before, number, repeats)
+        else:
+            number = torch.arange(happened.shape[1], device=row.device).expand(happened.shape[:2])
+            new = reader.repeating(past, past.before, number, find_repeats(happened))
+            new = places_of(new, done, num_new)
+        self.past = last_of(new, counts, self.past)
+        self.expected = last_of(self.model.trunk.read(new, self.cache, counts), counts, self.expected)
 
 
 class _Reader(nn.Module):
@@ -92,9 +163,24 @@ class _Reader(nn.Module):
     @torch.no_grad()
     def forward(self, input_ids: torch.Tensor) -> Read:
         """What ids (B, T) say before each event."""
+        event, last, past, happened = self.count(input_ids)
+        number = torch.arange(happened.shape[1], device=input_ids.device).expand(happened.shape[:2])
+        return Read(event, last, self.repeating(past, past.before, number, find_repeats(happened)))
+
+    def ends(self, input_ids: torch.Tensor) -> torch.Tensor:
+        """Where an event is whole, or a piece begins; bool, (B, T)."""
+        return self.ends_event[input_ids] | (input_ids == BOS_ID)
+
+    def count(self, input_ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, Past, torch.Tensor]:
+        """What ids (B, T) say before each event but for repeats.
+
+        Returns:
+            `event` and `last` of `Read`; a `Past` in which nothing is offered; and what happened in each event: what
+            and where in the bar, and what alone, (B, E, 2), 0 in that of the last one, of which nothing is known.
+        """
         num_rows, num_tokens = input_ids.shape
         index = torch.arange(num_tokens, device=input_ids.device).expand_as(input_ids)
-        ends = self.ends_event[input_ids] | (input_ids == BOS_ID)
+        ends = self.ends(input_ids)
         event = ends.long().cumsum(1)
         num_events = int(event[:, -1].max()) + 1
         last = torch.where(ends, index, -1).cummax(1).values
@@ -116,16 +202,27 @@ class _Reader(nn.Module):
         pitch = self.pitch[before].amax(-1)
         # What happened: with its kind, since a key that comes up is another event than one that goes down.
         what = (before * (self.pitch[before] > 0)).amax(-1)
-        # Of the event itself, not of the one before it; of the last one nothing is known, and nothing is read.
+        # Of the event itself, not of the one before it.
         what, where = (F.pad(x[:, 1:], (0, 1)) for x in (what, place))
-        repeats = find_repeats(torch.stack((what + where * len(self.pitch), what), -1))
+        nothing = before.new_full((*before.shape[:2], NUM_REPEATS, MAX_OFFERED), PAD_ID)
+        past = Past(before, time, place, pitch, nothing, torch.zeros_like(nothing[..., 0]))
+        return event, last, past, torch.stack((what + where * len(self.pitch), what), -1)
+
+    def repeating(self, past: Past, before: torch.Tensor, number: torch.Tensor, repeats: Repeats) -> Past:
+        """The past of some events N with what repeats offer them.
+
+        Args:
+            past: of these events, (B, N, ...).
+            before: tokens of the event before, of all events, (B, E, L).
+            number: of these events, (B, N).
+            repeats: of what happened, before each of them, (B, N, 1 + R).
+        """
         lag, length = repeats.lag[..., 1:], repeats.length[..., 1:]
         # The event that continues a repeat is read where it is over, one place later.
-        taken = (torch.arange(num_events, device=lag.device)[:, None] - lag + 1).flatten(1)
-        taken = taken[..., None].expand(-1, -1, MAX_OFFERED)
-        offered = before.gather(1, taken.clamp(max=num_events - 1)).view(*lag.shape, MAX_OFFERED)
+        taken = (number[..., None] - lag + 1).flatten(1).clamp(max=before.shape[1] - 1)
+        offered = before.gather(1, taken[..., None].expand(-1, -1, MAX_OFFERED)).view(*lag.shape, MAX_OFFERED)
         offered = torch.where(lag[..., None] > 0, offered, PAD_ID)
-        return Read(event, last, before, time, place, pitch, offered, length_class(length))
+        return past._replace(offered=offered, lengths=length_class(length))
 
 
 class _Trunk(nn.Module):
@@ -148,33 +245,44 @@ class _Trunk(nn.Module):
             if name.endswith(("attention_out.weight", "mlp_out.weight")):
                 nn.init.normal_(weight, std=std / (2 * config.n_layer) ** 0.5)
 
-    def forward(self, input_ids: torch.Tensor, read: Read) -> torch.Tensor:
+    def forward(self, past: Past) -> torch.Tensor:
         """What is expected of each event, (B, E, D)."""
-        repeat = torch.arange(NUM_REPEATS, device=input_ids.device)
+        x = self.embedded(past)
+        turn = self.turn(torch.arange(x.shape[1], device=x.device).expand_as(past.time), past)
+        for layer in self.layers:
+            x = layer(x, turn)
+        return self.norm(x)
+
+    def read(self, past: Past, cache: KeyValueCache, counts: list[int]) -> torch.Tensor:
+        """What is expected of the next events of each row, (B, N, D), of which the first `counts` begin."""
+        x = self.embedded(past)
+        turn = self.turn(cache.extend(x.shape[1], counts).expand_as(past.time), past)
+        for i, layer in enumerate(self.layers):
+            x = layer(x, turn, cache, i)
+        return self.norm(x)
+
+    def embedded(self, past: Past) -> torch.Tensor:
+        """What is read of events, (B, E, D)."""
+        repeat = torch.arange(NUM_REPEATS, device=past.time.device)
         vocab_size = len(self.embedding)
         tables = torch.cat((self.embedding, self.place, self.offered, self.length))
         first_place, first_offered = vocab_size, vocab_size + len(self.place)
         rows = torch.cat(
             (
-                read.before,
-                (first_place + read.place.clamp(max=len(self.place) - 1))[..., None],
-                (first_offered + repeat[:, None] * vocab_size + read.offered).flatten(2),
-                first_offered + len(self.offered) + repeat * NUM_LENGTHS + read.lengths,
+                past.before,
+                (first_place + past.place.clamp(max=len(self.place) - 1))[..., None],
+                (first_offered + repeat[:, None] * vocab_size + past.offered).flatten(2),
+                first_offered + len(self.offered) + repeat * NUM_LENGTHS + past.lengths,
             ),
             -1,
         )
         x = F.embedding_bag(rows.flatten(0, 1), tables, mode="sum").view(*rows.shape[:2], -1)
-        x = self.dropout(self.embedding_norm(x))
-        turn = self.turn(read)
-        for layer in self.layers:
-            x = layer(x, turn)
-        return self.norm(x)
+        return self.dropout(self.embedding_norm(x))
 
-    def turn(self, read: Read) -> tuple[torch.Tensor, torch.Tensor]:
-        """Cosine and sine of the angles of events by number, time and pitch, (B, 1, E, d / 2)."""
-        number = torch.arange(read.time.shape[1], device=read.time.device).expand_as(read.time)
+    def turn(self, number: torch.Tensor, past: Past) -> tuple[torch.Tensor, torch.Tensor]:
+        """Cosine and sine of the angles of events by number (B, E), time and pitch, (B, 1, E, d / 2)."""
         pairs, angles = self.head_width // 2, []
-        for positions, (base, share) in zip((number, read.time, read.pitch), BASES, strict=True):
+        for positions, (base, share) in zip((number, past.time, past.pitch), BASES, strict=True):
             num = max(1, round(pairs * share))
             exponent = torch.arange(num, device=number.device, dtype=torch.float32) / num
             angles.append(positions[..., None].float() * base**-exponent)
@@ -210,40 +318,57 @@ class _Tokens(nn.Module):
     def forward(self, expected: torch.Tensor, input_ids: torch.Tensor, read: Read) -> torch.Tensor:
         """Logits of the token that follows each, fp32, (B, T, V)."""
         x = self.expected(expected)
-        x = x.gather(1, read.event[..., None].expand(-1, -1, x.shape[-1])) + self.so_far(input_ids, read)
-        x = self.dropout(F.gelu(self.first_norm(x), approximate="tanh"))
-        x = self.second_norm(x + self.dropout(F.gelu(self.hidden(x), approximate="tanh")))
-        logits = self.by_token(x).float()
-        pitch = read.pitch.gather(1, read.event)
-        interval = torch.arange(self.num_pitches, device=x.device) - (pitch - self.lowest)[..., None]
-        interval = interval.clamp(1 - self.num_pitches, self.num_pitches - 1) + self.num_pitches - 1
-        by_interval = (x @ self.by_interval).float().gather(-1, interval) * (pitch > 0)[..., None]
-        bonus = F.pad(by_interval, (self.pitch_ids.start, logits.shape[-1] - self.pitch_ids.stop))
-        return (logits + bonus).scatter_add(-1, *self.copied(x, input_ids, read))
+        event = read.event[..., None]
+        x = x.gather(1, event.expand(-1, -1, x.shape[-1])) + self.so_far(input_ids, read)
+        offered = read.past.offered.flatten(2)
+        offered = offered.gather(1, event.expand(-1, -1, offered.shape[-1]))
+        offered = offered.view(*input_ids.shape, NUM_REPEATS, MAX_OFFERED)
+        # What was offered to each token, not to the one that follows it.
+        differ = self.differ(input_ids, F.pad(offered[:, :-1], (0, 0, 0, 0, 1, 0), value=PAD_ID))
+        count = differ.long().cumsum(1)
+        lengths = read.past.lengths.gather(1, event.expand(-1, -1, NUM_REPEATS))
+        pitch = read.past.pitch.gather(1, read.event)
+        return self.after(x, pitch, offered, lengths, count > _at_last(count, read.last))
 
     def so_far(self, input_ids: torch.Tensor, read: Read) -> torch.Tensor:
         """Sum of the embeddings of an event's tokens up to each, (B, T, K)."""
         summed = F.embedding(input_ids, self.chosen).float().cumsum(1)
         return summed - _at_last(summed, read.last)
 
-    def copied(self, x: torch.Tensor, input_ids: torch.Tensor, read: Read) -> tuple[torch.Tensor, torch.Tensor]:
-        """Offered tokens of each position, and what is added to their logits, (B, T, R * L) each."""
-        shape = (*input_ids.shape, NUM_REPEATS, MAX_OFFERED)
-        event = read.event[..., None]
-        offered = read.offered.flatten(2)
-        offered = offered.gather(1, event.expand(-1, -1, offered.shape[-1])).view(shape)
-        # A pitch that was not offered before it: the event is another one.
-        named = self.pitch[input_ids] > 0
-        to_each = F.pad(offered[:, :-1], (0, 0, 0, 0, 1, 0), value=PAD_ID)
-        differs = named[..., None] & (to_each != input_ids[..., None, None]).all(-1)
-        count = differs.long().cumsum(1)
-        differs = count > _at_last(count, read.last)
+    def differ(self, input_ids: torch.Tensor, offered: torch.Tensor) -> torch.Tensor:
+        """Whether tokens (B, T) are pitches that no repeat offered them (B, T, R, L); (B, T, R)."""
+        return (self.pitch[input_ids] > 0)[..., None] & (offered != input_ids[..., None, None]).all(-1)
+
+    def after(
+        self,
+        x: torch.Tensor,
+        pitch: torch.Tensor,
+        offered: torch.Tensor,
+        lengths: torch.Tensor,
+        differs: torch.Tensor,
+    ) -> torch.Tensor:
+        """Logits of the token that follows each, fp32, (B, T, V).
+
+        Args:
+            x: what is expected of its event and the sum of the event's tokens so far, (B, T, K).
+            pitch: of the event before, (B, T).
+            offered: what repeats offer its event, (B, T, R, L).
+            lengths: classes of how long they are, (B, T, R).
+            differs: whether the event is another one already, a pitch that was not offered in it, (B, T, R).
+        """
+        x = self.dropout(F.gelu(self.first_norm(x), approximate="tanh"))
+        x = self.second_norm(x + self.dropout(F.gelu(self.hidden(x), approximate="tanh")))
+        logits = self.by_token(x).float()
+        interval = torch.arange(self.num_pitches, device=x.device) - (pitch - self.lowest)[..., None]
+        interval = interval.clamp(1 - self.num_pitches, self.num_pitches - 1) + self.num_pitches - 1
+        by_interval = (x @ self.by_interval).float().gather(-1, interval) * (pitch > 0)[..., None]
+        bonus = F.pad(by_interval, (self.pitch_ids.start, logits.shape[-1] - self.pitch_ids.stop))
         kind = self.kind[offered]
         repeat = torch.arange(NUM_REPEATS, device=x.device)[:, None]
-        weight = (x @ self.copying).float().view(*input_ids.shape, NUM_REPEATS, self.num_kinds).gather(-1, kind)
-        length = read.lengths.gather(1, event.expand(-1, -1, NUM_REPEATS))
-        weight = weight + self.by_length[repeat, kind, differs[..., None].long(), length[..., None]]
-        return offered.flatten(2), (weight * (offered != PAD_ID)).flatten(2)
+        copying = (x @ self.copying).float().view(*x.shape[:2], NUM_REPEATS, self.num_kinds).gather(-1, kind)
+        copying = copying + self.by_length[repeat, kind, differs[..., None].long(), lengths[..., None]]
+        copying = copying * (offered != PAD_ID)
+        return (logits + bonus).scatter_add(-1, offered.flatten(2), copying.flatten(2))
 
 
 def _at_last(summed: torch.Tensor, last: torch.Tensor) -> torch.Tensor:

@@ -20,8 +20,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from pianogen.models.configs import PianistConfig
+from pianogen.models.incremental import History, Rows, State, last_of, places_of
+from pianogen.models.key_value_cache import KeyValueCache
 from pianogen.models.layers import Dropout, RotaryLayer, rotation
-from pianogen.models.repeats import NUM_LENGTHS
+from pianogen.models.repeats import NUM_LENGTHS, RunningRepeats
 from pianogen.models.scoring import Scores, TokenModel, scored
 from pianogen.models.steps_seen import (
     NUM_DEGREES,
@@ -31,6 +33,7 @@ from pianogen.models.steps_seen import (
     motion_class,
     table_sizes,
     what_is_seen,
+    what_is_seen_next,
 )
 from pianogen.models.token_facts import Grid
 from pianogen.shards.examples import IGNORED
@@ -86,13 +89,20 @@ class StepPianist(TokenModel):
             nats = torch.where(ids == EOS_ID, F.softplus(-end), nats).flatten(1)[:, :num_tokens]
             return Scores(logits, nats * (labels != IGNORED))
         rank = torch.arange(num_voices, device=symbols.device).expand(symbols.shape)
-        end, logits = self.ends_and_voices(symbols, input_ids[:, 0] == BOS_ID, rank)
-        logits = logits.log_softmax(-1)
-        none = torch.full_like(logits[..., :1], float("-inf"))
-        ended = torch.cat((F.logsigmoid(end)[..., None, :], none[..., 1:, :]), -2)
-        goes_on = F.pad(F.logsigmoid(-end), (0, num_voices - 1))[..., None]
-        tokens = torch.cat((none, none, ended, logits + goes_on), -1)
+        tokens = self.of_tokens(*self.ends_and_voices(symbols, input_ids[:, 0] == BOS_ID, rank))
         return scored(tokens.flatten(1, 2)[:, :num_tokens], labels)
+
+    def of_tokens(self, end: torch.Tensor, voices: torch.Tensor) -> torch.Tensor:
+        """Log probabilities of the tokens of steps, (B, S, V, special tokens and P), of their `ends_and_voices`."""
+        voices = voices.log_softmax(-1)
+        none = torch.full_like(voices[..., :1], float("-inf"))
+        ended = torch.cat((F.logsigmoid(end)[..., None, :], none[..., 1:, :]), -2)
+        goes_on = F.pad(F.logsigmoid(-end), (0, voices.shape[-2] - 1))[..., None]
+        return torch.cat((none, none, ended, voices + goes_on), -1)
+
+    def begin_state(self, num_rows: int) -> State:
+        """See `TokenModel`."""
+        return _State(self, num_rows)
 
     def step_nats(self, ids: torch.Tensor, order: Sequence[int]) -> torch.Tensor:
         """-ln p of each step of whole pieces, of all voices together, given that the music goes on; (B, S).
@@ -124,6 +134,64 @@ class StepPianist(TokenModel):
         return self.end(expected.detach()).float(), self.voices(expected, read, symbols, rank)
 
 
+class _State(State):
+    """Steps that are whole, what is expected of the one that is going on, and what is known before it."""
+
+    def __init__(self, model: StepPianist, num_rows: int) -> None:
+        super().__init__(model)
+        self.model, self.history = model, History(num_rows)
+        grid, device = model.grid, model.trunk.embedding.device
+        # A first token, and steps that may end with part of one.
+        num_steps = 1 + model.settings.context_length // grid.num_voices
+        self.repeats = RunningRepeats(num_rows, grid.num_voices, num_steps, device, grid.steps_per_beat)
+        self.trunk = _TrunkState(model.trunk, num_rows)
+        nothing = torch.zeros(num_rows, 1, grid.num_voices, dtype=torch.int64, device=device)
+        self.seen = what_is_seen(nothing, nothing[:, 0, 0] == BOS_ID, grid)
+        self.expected = model.trunk.embedding.new_zeros(num_rows, 1, model.trunk.embedding.shape[1])
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        model, num_voices = self.model, self.model.grid.num_voices
+        self.history.append(ids)
+        steps = [(length - 1) // num_voices for length in self.history.lengths]
+        # The first token stands before the first step.
+        symbols = self.history.upto(1 + num_voices * (1 + max(steps)))[:, 1:].unflatten(1, (-1, num_voices))
+        symbols = (symbols - NUM_SPECIAL).clamp(min=0)
+        self._begin_steps(symbols, steps)
+        row = torch.arange(len(ids), device=ids.device)
+        rank = torch.arange(num_voices, device=ids.device)
+        now = places_of(symbols, steps, 1)
+        end = model.end(self.expected).float()
+        voices = model.voices(self.expected, self.seen, now, rank.expand(now.shape))
+        voice = [(length - 1) % num_voices for length in self.history.lengths]
+        return model.of_tokens(end, voices)[row, 0, torch.tensor(voice, device=ids.device)]
+
+    def _begin_steps(self, symbols: torch.Tensor, steps: list[int]) -> None:
+        """Read symbols (B, S, V) up to the step of each row that begins now; of some rows none may."""
+        grid, done = self.model.grid, self.trunk.cache.lengths
+        counts = [step + 1 - num for step, num in zip(steps, done, strict=True)]
+        num_new = max(counts)
+        if not num_new:
+            return
+        begins = self.history.tokens[:, 0] == BOS_ID
+        whole = [step - num for step, num in zip(steps, self.repeats.lengths, strict=True)]
+        if max(whole):
+            self.repeats.read(places_of(symbols, self.repeats.lengths, max(whole)), whole)
+        if num_new == 1:
+            lengths = torch.tensor(steps, device=symbols.device)
+            new = what_is_seen_next(symbols, lengths, begins, grid, self.repeats.longest())
+        else:
+            new = places_of(what_is_seen(symbols, begins, grid), done, num_new)
+        self.seen = last_of(new, counts, self.seen)
+        self.expected = last_of(self.model.trunk.read(new, self.trunk, counts), counts, self.expected)
+
+
+class _TrunkState(Rows):
+    def __init__(self, trunk: "_Trunk", num_rows: int) -> None:
+        self.cache = KeyValueCache(num_rows, trunk.embedding.device)
+        width = trunk.embedding.shape[1]
+        self.hidden = tuple(trunk.embedding.new_zeros(num_rows, 1, width) for _ in trunk.recurrent)
+
+
 class _Trunk(nn.Module):
     """What to expect of each step, by all steps before it."""
 
@@ -143,15 +211,30 @@ class _Trunk(nn.Module):
 
     def forward(self, seen: Seen) -> torch.Tensor:
         """What is expected of each step, (B, S, D)."""
-        num_rows, num_steps = seen.before.shape[:2]
-        rows = seen.classes() + self.first
-        x = F.embedding_bag(rows.flatten(0, 1), self.embedding, mode="sum").view(num_rows, num_steps, -1)
-        x = self.dropout(self.embedding_norm(x))
+        x = self.embedded(seen)
         for layer in self.recurrent:
-            x = layer(x)
-        turn = rotation(torch.arange(num_steps, device=rows.device), self.head_width)
+            x, _ = layer(x)
+        turn = rotation(torch.arange(x.shape[1], device=x.device), self.head_width)
         for layer in self.layers:
             x = layer(x, turn)
+        return self.norm(x)
+
+    def embedded(self, seen: Seen) -> torch.Tensor:
+        """What is read of steps, (B, S, D)."""
+        rows = seen.classes() + self.first
+        x = F.embedding_bag(rows.flatten(0, 1), self.embedding, mode="sum").view(*rows.shape[:2], -1)
+        return self.dropout(self.embedding_norm(x))
+
+    def read(self, seen: Seen, state: _TrunkState, counts: list[int]) -> torch.Tensor:
+        """What is expected of the next steps of each row, (B, N, D), of which the first `counts` begin."""
+        x, hidden = self.embedded(seen), []
+        for layer, before in zip(self.recurrent, state.hidden, strict=True):
+            x, states = layer(x, before)
+            hidden.append(last_of(states, counts, before))
+        state.hidden = tuple(hidden)
+        cos, sin = rotation(state.cache.extend(x.shape[1], counts), self.head_width)
+        for i, layer in enumerate(self.layers):
+            x = layer(x, (cos[:, None], sin[:, None]), state.cache, i)
         return self.norm(x)
 
 
@@ -163,12 +246,13 @@ class _Recurrent(nn.Module):
         self.norm, self.dropout = nn.LayerNorm(config.n_embd), Dropout(config.dropout)
         self.gru = nn.GRU(config.n_embd, config.n_embd, batch_first=True)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """X (B, S, D) after this layer."""
+    def forward(self, x: torch.Tensor, before: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """X (B, S, D) after this layer, and its states (B, S, D), which go on from that `before` (B, 1, D)."""
         # Its steps are too small for bf16 to help on a CPU.
         with torch.autocast(x.device.type, enabled=x.device.type != "cpu"):
-            states, _ = self.gru(self.norm(x.float() if x.device.type == "cpu" else x))
-        return x + self.dropout(states)
+            normed = self.norm(x.float() if x.device.type == "cpu" else x)
+            states, _ = self.gru(normed, None if before is None else before.transpose(0, 1))
+        return x + self.dropout(states), states
 
 
 class _Voices(nn.Module):

@@ -7,9 +7,12 @@ whole beats count where beats are told, and nothing of place t or later is looke
 B rows, S places, V features of a place.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+
+from pianogen.models.incremental import History, Rows, last_of, places_after
 
 
 class Repeats(NamedTuple):
@@ -49,6 +52,60 @@ def find_repeats(features: torch.Tensor, beat: int = 1) -> Repeats:
     best = (run * num_lags + nearness).amax(1).long()
     length, nearest = best // num_lags, best % num_lags
     return Repeats(torch.where(length > 0, (num_lags - nearest) * beat, 0), length)
+
+
+class RunningRepeats(Rows):
+    """What `find_repeats` says of the place after the last one, of rows that are read place by place.
+
+    Args:
+        num_rows: B.
+        num_features: V.
+        limit: most places of a row.
+        device: of the features.
+        beat: as of `find_repeats`.
+    """
+
+    def __init__(self, num_rows: int, num_features: int, limit: int, device: torch.device, beat: int = 1) -> None:
+        self.beat, self.history = beat, History(num_rows)
+        lag = beat * torch.arange(1, 1 + (limit - 1) // beat, device=device)
+        # Before as many places as a lag there was nothing to match.
+        self.mismatch = (lag - 1)[None, :, None].repeat(num_rows, 1, 1 + num_features)
+        """The last place that did not equal the one a lag before, (B, lags, 1 + V)."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Places that were read, of each row."""
+        return self.history.lengths
+
+    def read(self, features: torch.Tensor, counts: Sequence[int]) -> None:
+        """The next places of each row, (B, N, V), of which the first `counts` are there."""
+        first, num_new = self.lengths, features.shape[1]
+        self.history.append(features, counts)
+        num_lags = min(max(self.lengths) // self.beat, self.mismatch.shape[1])
+        lag = self.beat * torch.arange(1, 1 + num_lags, device=features.device)
+        place = places_after(first, num_new, features.device)[:, None]  # (B, 1, N)
+        row = torch.arange(len(features), device=features.device)[:, None, None]
+        # Before the first place anything may stand: that it differs is known already.
+        source = (place - lag[:, None]).clamp(min=0)
+        same = self.history.tokens[row, source] == features[:, None]  # (B, lags, N, V)
+        same = torch.cat((same.all(-1, keepdim=True), same), -1)
+        mismatch = torch.where(same, -1, place[..., None]).cummax(2).values
+        known = self.mismatch[:, None, :num_lags]
+        latest = last_of(torch.maximum(mismatch.transpose(1, 2), known), counts, known)
+        self.mismatch[:, :num_lags] = latest[:, 0]
+
+    def longest(self) -> Repeats:
+        """Of the place that follows those read, (B, 1 + V) each."""
+        num_lags = (max(self.lengths) - 1) // self.beat
+        if num_lags < 1:
+            none = self.mismatch.new_zeros(len(self.mismatch), self.mismatch.shape[2])
+            return Repeats(none, none)
+        last = torch.tensor(self.lengths, device=self.mismatch.device)[:, None, None] - 1
+        run = (last - self.mismatch[:, :num_lags]).clamp(min=0)
+        nearness = torch.arange(num_lags - 1, -1, -1, device=run.device)[:, None]
+        best = (run * num_lags + nearness).amax(1)
+        length, nearest = best // num_lags, best % num_lags
+        return Repeats(torch.where(length > 0, (num_lags - nearest) * self.beat, 0), length)
 
 
 NUM_LENGTHS = 12

@@ -16,6 +16,7 @@ from torch import nn
 
 from pianogen.errors import TrainingError
 from pianogen.models.configs import ModelConfig, config_class
+from pianogen.models.incremental import State, WholeContext
 from pianogen.shards.examples import IGNORED
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -61,9 +62,6 @@ class TokenModel(nn.Module):
         vocab_size: tokens that it knows.
     """
 
-    reads_cache = False
-    """Whether it goes on from what it made of earlier tokens (`past_key_values`)."""
-
     stride = 1
     """Tokens of a sequence that it reads begin at a multiple of this: as many as are a unit to it."""
     hidden_shares: ClassVar[tuple[str, ...]] = ()
@@ -88,6 +86,10 @@ class TokenModel(nn.Module):
     def logits(self, input_ids: torch.Tensor) -> torch.Tensor:
         """Of the next token at each position, (B, T, V); none depends on a later id."""
         raise NotImplementedError
+
+    def begin_state(self, num_rows: int) -> State:
+        """Nothing read yet by so many sequences; see `pianogen.models.incremental`."""
+        return WholeContext(self, num_rows)
 
     def save_pretrained(self, folder: Path) -> None:
         """Write `config.json` and `model.safetensors`."""

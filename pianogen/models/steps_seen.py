@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from pianogen.models.keys import Keys, fading_sums, keys_of
-from pianogen.models.repeats import NUM_LENGTHS, find_repeats, length_class
+from pianogen.models.repeats import NUM_LENGTHS, Repeats, find_repeats, length_class
 from pianogen.models.token_facts import Grid
 
 MAX_HELD = 16
@@ -90,37 +90,117 @@ def what_is_seen(symbols: torch.Tensor, begins: torch.Tensor, grid: Grid) -> See
         begins: rows that begin with the music, (B,).
         grid: what symbols mean.
     """
-    num_symbols, unknown = grid.num_symbols, grid.num_symbols + 1
-    start = torch.where(begins, num_symbols, unknown)[:, None, None].expand(-1, 1, grid.num_voices)
-    before = torch.cat((start, symbols[:, :-1]), 1)
-    earlier = torch.cat((torch.full_like(start, unknown), before[:, :-1]), 1)
+    past = torch.cat((_beginning(begins, grid), symbols[:, :-1]), 1)
+    before, earlier = past[:, 1:], past[:, :-1]
     place = torch.arange(symbols.shape[1], device=symbols.device)
     repeats = find_repeats(symbols, grid.steps_per_beat)
-    lag = torch.stack((repeats.lag[..., :1].expand(symbols.shape), repeats.lag[..., 1:]), 2)
-    source = (place[:, None, None] - lag).flatten(1, 2)
-    one_hot = F.one_hot(symbols, num_symbols).float()  # (B, S, V, P)
+    classes = _sung_classes(symbols)
+    own = F.one_hot(symbols, grid.num_symbols).float().cumsum(1)[:, :-1]
+    return _seen(
+        symbols,
+        place.expand(len(symbols), -1),
+        before,
+        earlier,
+        steps_held(before),
+        repeats,
+        fading_sums(classes, NEAR),
+        fading_sums(classes, FAR),
+        F.pad(own, (0, 0, 0, 0, 1, 0)),
+        grid,
+    )
+
+
+def what_is_seen_next(
+    symbols: torch.Tensor, lengths: torch.Tensor, begins: torch.Tensor, grid: Grid, repeats: Repeats
+) -> Seen:
+    """What the step after the last one knows: as `what_is_seen` of that step alone, (B, 1, ...).
+
+    Args:
+        symbols: of all steps, (B, S, V); what stands after the last step of a row does not matter.
+        lengths: steps of each row, (B,).
+        begins: rows that begin with the music, (B,).
+        grid: what symbols mean.
+        repeats: before that step, (B, 1 + V) each.
+    """
+    num_steps, row = symbols.shape[1], torch.arange(len(symbols), device=symbols.device)[:, None]
+    place = lengths[:, None]
+    # As long as a step has a past: it begins two places before the first step.
+    past = torch.cat((_beginning(begins, grid), symbols), 1)
+    recent = past[row, (place + 1 - torch.arange(MAX_HELD, device=row.device)).clamp(min=0)]  # the latest first
+    before, earlier = recent[:, :1], past[row, place]
+    is_held = (recent == before) & (place + 1 - torch.arange(MAX_HELD, device=row.device) > 0)[..., None]
+    age = (place - torch.arange(num_steps, device=row.device) - 1).float()  # (B, S)
+    classes = _sung_classes(symbols)
+    near, far = (
+        torch.einsum("bs,bsc->bc", torch.where(age >= 0, 0.5 ** (age / half_life), 0.0), classes)[:, None]
+        for half_life in (NEAR, FAR)
+    )
+    own = symbols.new_zeros(len(symbols), grid.num_voices, grid.num_symbols, dtype=torch.float32)
+    is_there = (age >= 0).float()[:, None].expand(-1, grid.num_voices, -1)
+    own = own.scatter_add(2, symbols.transpose(1, 2), is_there)[:, None]
+    next_repeats = Repeats(repeats.lag[:, None], repeats.length[:, None])
+    held = is_held.long().cumprod(1).sum(1, keepdim=True)
+    return _seen(symbols, place, before, earlier, held, next_repeats, near, far, own, grid)
+
+
+def _seen(
+    symbols: torch.Tensor,
+    place: torch.Tensor,
+    before: torch.Tensor,
+    earlier: torch.Tensor,
+    held: torch.Tensor,
+    repeats: Repeats,
+    near: torch.Tensor,
+    far: torch.Tensor,
+    own: torch.Tensor,
+    grid: Grid,
+) -> Seen:
+    """What some steps N know.
+
+    Args:
+        symbols: of all steps, (B, S, V).
+        place: of these steps, (B, N).
+        before: symbols of the steps before them, (B, N, V).
+        earlier: symbols of those before.
+        held: see `Seen`.
+        repeats: before each.
+        near: fading sums of pitch classes, (B, N, 12).
+        far: the same, fading later.
+        own: how often each voice had each symbol, (B, N, V, P).
+        grid: what symbols mean.
+    """
+    num_symbols, unknown = grid.num_symbols, grid.num_symbols + 1
+    lag = torch.stack((repeats.lag[..., :1].expand(before.shape), repeats.lag[..., 1:]), 2)
+    source = (place[..., None, None] - lag).flatten(1, 2).clamp(max=symbols.shape[1] - 1)
     pitch_class = torch.arange(num_symbols, device=symbols.device) % 12
-    sung = F.pad(one_hot.sum(2)[..., 1:], (1, 0))
-    classes = sung.new_zeros(*sung.shape[:2], 12).index_add(2, pitch_class, sung)
-    near, far = fading_sums(classes, NEAR), fading_sums(classes, FAR)
-    own = F.pad(one_hot.cumsum(1)[:, :-1], (0, 0, 0, 0, 1, 0))
     keys = keys_of(far)
     one, other = torch.triu_indices(grid.num_voices, grid.num_voices, 1, device=symbols.device)
     of_all = [x[..., None, pitch_class].expand(own.shape) for x in (near, far)]
-    in_bar = torch.stack((place % grid.steps_per_bar, place % grid.steps_per_beat), -1)
     return Seen(
         before=before,
-        held=steps_held(before),
+        held=held,
         offered=torch.where(lag > 0, symbols.gather(1, source).view(lag.shape), unknown),
         lengths=length_class(repeats.length),
         degrees=degree_class(before, keys, num_symbols),
         motion=motion_class(earlier, before, num_symbols),
         chord=interval_class(before[..., one], before[..., other], num_symbols),
-        place=in_bar.expand(len(symbols), -1, -1),
+        place=torch.stack((place % grid.steps_per_bar, place % grid.steps_per_beat), -1),
         known=before,
         keys=keys,
         heard=torch.stack((*of_all, own), -1).log1p(),
     )
+
+
+def _beginning(begins: torch.Tensor, grid: Grid) -> torch.Tensor:
+    """Symbols of the two steps before the first one, (B, 2, V)."""
+    unknown = torch.full_like(begins, grid.num_symbols + 1, dtype=torch.int64)
+    start = torch.where(begins, grid.num_symbols, unknown)
+    return torch.stack((unknown, start), 1)[..., None].expand(-1, -1, grid.num_voices)
+
+
+def _sung_classes(symbols: torch.Tensor) -> torch.Tensor:
+    """How many voices sing each pitch class, (B, S, 12)."""
+    return (F.one_hot(symbols % 12, 12) * (symbols > 0)[..., None]).sum(2).float()
 
 
 def _some(classes: torch.Tensor, share: float) -> torch.Tensor:

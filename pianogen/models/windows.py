@@ -3,10 +3,13 @@
 B rows, T tokens, N windows, W tokens of a window, D width, V vocabulary.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from pianogen.models.incremental import Rows, State
 from pianogen.tokenizers.base import PAD_ID
 
 MOST = 30.0
@@ -67,6 +70,47 @@ class GlobalAttention(nn.Module):
         """At each position the sum over all up to it, (B, T, D)."""
         weights = self.weights(x).float()
         return ((weights * x).cumsum(dim=1) / weights.cumsum(dim=1)).to(x.dtype)
+
+
+class RunningAttention(Rows):
+    """The sums of `GlobalAttention.up_to_each`, carried on.
+
+    Args:
+        attention: its weights.
+        num_rows: B.
+    """
+
+    def __init__(self, attention: GlobalAttention, num_rows: int) -> None:
+        self.attention = attention
+        self.weighted = attention.context.new_zeros(num_rows, len(attention.context), dtype=torch.float32)
+        self.weights = self.weighted[:, :1].clone()
+
+    def read(self, x: torch.Tensor) -> torch.Tensor:
+        """The sum up to the last of the next positions (B, T, D), (B, D)."""
+        weights = self.attention.weights(x).float()
+        self.weighted = self.weighted + (weights * x).sum(dim=1)
+        self.weights = self.weights + weights.sum(dim=1)
+        return (self.weighted / self.weights).to(x.dtype)
+
+
+class LastWindow(State):
+    """The last tokens of each row, from which alone the next one is foretold.
+
+    Args:
+        model: has `of_windows`, which makes (N, D) of windows (N, W), and `out`.
+        num_rows: B.
+        window: W.
+        like: a tensor on the model's device.
+    """
+
+    def __init__(self, model: Any, num_rows: int, window: int, like: torch.Tensor) -> None:
+        super().__init__(model)
+        self.model = model
+        self.recent = like.new_full((num_rows, window), PAD_ID, dtype=torch.int64)
+
+    def _read(self, ids: torch.Tensor) -> torch.Tensor:
+        self.recent = torch.cat((self.recent, ids), dim=1)[:, -self.recent.shape[1] :]
+        return self.model.out(self.model.of_windows(self.recent), ids[:, -1])
 
 
 class Out(nn.Module):

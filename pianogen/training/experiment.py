@@ -203,11 +203,20 @@ class GenerationConfig:
     """Draw among the k most likely tokens; 0: among all."""
     top_p: float = 1.0
     """Draw among the fewest most likely tokens whose probabilities reach this sum."""
+    min_p: float = 0.0
+    """Draw among tokens at least so many times as likely as the most likely one; 0: among all."""
+    repetition_penalty: float = 1.0
+    """Divides the logits of tokens that came before, and multiplies those below 0; 1: none."""
+    repetition_window: int = 0
+    """The last tokens that the penalty looks at; 0: all, the prompt included."""
+    no_repeat_ngram: int = 0
+    """Tokens of a run that may not come twice; 0: any may."""
     seed: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what can't be drawn."""
-        for name in ("num_prompted", "num_unprompted", "temperature", "top_k", "seed"):
+        counts = ("num_prompted", "num_unprompted", "top_k", "repetition_window", "no_repeat_ngram", "seed")
+        for name in (*counts, "temperature"):
             if getattr(self, name) < 0:
                 raise SettingsError(f"generation.{name} must be 0 or more, found {getattr(self, name)}")
         if self.max_tokens < 1:
@@ -216,6 +225,10 @@ class GenerationConfig:
             raise SettingsError(f"generation.prompt_sec must be above 0, found {self.prompt_sec}")
         if not 0 < self.top_p <= 1:
             raise SettingsError(f"generation.top_p must be above 0 and at most 1, found {self.top_p}")
+        if not 0 <= self.min_p <= 1:
+            raise SettingsError(f"generation.min_p must lie in 0-1, found {self.min_p}")
+        if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0):
+            raise SettingsError(f"generation.repetition_penalty must be above 0, found {self.repetition_penalty}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,15 @@
 import dataclasses
 import hashlib
+import json
 import shutil
+from dataclasses import asdict
 
 import pytest
 from symusic import Score
 
 from pianogen.errors import TrainingError
 from pianogen.generation import samples
+from pianogen.generation.decoding import DecodingConfig
 from pianogen.generation.samples import generate_samples
 from pianogen.lake import Lake
 from pianogen.shards import ShardSet
@@ -25,6 +28,8 @@ def test_samples_are_valid_midi_from_test_prompts_and_from_nothing(trained):
     assert rows[0]["title"] == f"Continuation of Piece {rows[0]['prompt_performance_id']}"
     assert len({row["seed"] for row in rows}) == 3
     for row in rows:
+        assert json.loads(row["decoding"]) == asdict(DecodingConfig.of(config.generation))
+        assert json.loads(row["decoding"])["top_p"] == row["top_p"]
         score = Score.from_midi(row["midi"])
         assert score.note_num() == row["num_notes"]
         assert score.to("second").end() == pytest.approx(row["duration_sec"], abs=0.01)

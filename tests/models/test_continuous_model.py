@@ -6,22 +6,19 @@ import math
 import numpy as np
 import pytest
 import torch
+from architectures import LENGTH, SMALL_CONTINUOUS, continuous_of, some_rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import DynamicCache
 
 from pianogen.errors import SettingsError, TrainingError
 from pianogen.evaluation.likelihood import score, scoring_windows
-from pianogen.generation.continuation import continue_tokens
 from pianogen.generation.decoding import DecodingConfig, Draws
+from pianogen.generation.sampling import continue_tokens
 from pianogen.models import load_model, make_model, model_code, require_fit
-from pianogen.models.configs import ContinuousConfig, Gpt2Config
+from pianogen.models.configs import Gpt2Config
 from pianogen.models.continuous import DURATION, END, NUM_PITCHES, NUM_VELOCITIES, PITCH, SHIFT, VELOCITY
 from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.base import make_tokenizer
-
-LENGTH = 24
-SMALL = ContinuousConfig(context_length=LENGTH, n_layer=1, n_head=2, n_embd=16, dropout=0.1, num_components=4)
 
 
 @pytest.fixture(params=["mixture", "study"])
@@ -31,27 +28,7 @@ def loss(request):
 
 @pytest.fixture
 def model(loss):
-    return model_of(loss)
-
-
-def model_of(loss: str, **changed):
-    torch.manual_seed(0)
-    return make_model(dataclasses.replace(SMALL, loss=loss, **changed), 0).eval()
-
-
-def some_rows(num: int = 2, length: int = LENGTH) -> torch.Tensor:
-    """Pieces that begin with a row of zeros."""
-    generator = torch.Generator().manual_seed(5)
-    rows = torch.zeros(num, length, 4)
-
-    def drawn(low, high):
-        return torch.randint(low, high, (num, length - 1), generator=generator)
-
-    rows[:, 1:, SHIFT] = (drawn(0, 5) * 130.0).clamp(min=0)
-    rows[:, 1:, VELOCITY] = drawn(1, 128) / 127
-    rows[:, 1:, PITCH] = drawn(21, 109).float()
-    rows[:, 1:, DURATION] = drawn(1, 6) * 95.0
-    return rows
+    return continuous_of(loss)
 
 
 def shifted(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -86,7 +63,7 @@ def test_what_is_said_depends_on_no_later_row(model):
 
 @torch.inference_mode()
 def test_the_probabilities_of_all_rows_that_may_follow_sum_to_one():
-    model = model_of("mixture", bin_ms=500, num_components=2)
+    model = continuous_of("mixture", bin_ms=500, num_components=2)
     # Times so short that what lies beyond the tenth bin is next to nothing.
     for head in (model.heads.shift, model.heads.duration):
         head[-1].bias.data[-4:-2] = math.log(300.0)
@@ -109,7 +86,7 @@ def test_the_probabilities_of_all_rows_that_may_follow_sum_to_one():
 
 @torch.inference_mode()
 def test_the_nats_of_the_study_are_its_weighted_sum_of_a_cross_entropy_and_squared_errors_and_constants():
-    model = model_of("study", bin_ms=1, time_shift_weight=3.0, velocity_weight=0.5, duration_weight=2.0)
+    model = continuous_of("study", bin_ms=1, time_shift_weight=3.0, velocity_weight=0.5, duration_weight=2.0)
     rows, labels = shifted(some_rows())
     said = model(input_ids=rows, labels=labels)
     pitch = model.heads.pitch(said.logits).log_softmax(dim=-1)
@@ -146,7 +123,7 @@ def test_every_note_and_the_end_are_scored_once_in_windows(model):
 def test_no_row_of_the_mixture_has_a_negative_time_a_note_of_no_length_or_a_velocity_that_is_none(
     seed, temperature, sharper
 ):
-    model = model_of("mixture")
+    model = continuous_of("mixture")
     draws = Draws(DecodingConfig(temperature=temperature), [torch.Generator().manual_seed(seed + i) for i in range(40)])
     with torch.inference_mode():
         rows = model.draw(sharper * torch.randn(40, 16, generator=torch.Generator().manual_seed(seed)), draws)
@@ -154,7 +131,7 @@ def test_no_row_of_the_mixture_has_a_negative_time_a_note_of_no_length_or_a_velo
     notes = rows[rows.any(dim=-1)]
     assert torch.isfinite(notes).all()
     assert (notes[:, SHIFT] >= 0).all()
-    assert (notes[:, DURATION] >= SMALL.bin_ms).all()
+    assert (notes[:, DURATION] >= SMALL_CONTINUOUS.bin_ms).all()
     assert ((notes[:, VELOCITY] > 0) & (notes[:, VELOCITY] <= 1)).all()
     assert ((notes[:, PITCH] >= 0) & (notes[:, PITCH] < NUM_PITCHES)).all()
     decoded = make_tokenizer({"name": "continuous", "lowest_pitch": 0, "highest_pitch": 127}).decode(rows.numpy())
@@ -162,7 +139,7 @@ def test_no_row_of_the_mixture_has_a_negative_time_a_note_of_no_length_or_a_velo
 
 
 def test_what_the_study_draws_are_its_means_whatever_the_temperature():
-    model = model_of("study")
+    model = continuous_of("study")
     states = 5 * torch.randn(30, 16, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         rows = model.draw(states, Draws(DecodingConfig(temperature=2.0), [torch.Generator().manual_seed(1)] * 30))
@@ -177,7 +154,7 @@ def test_what_the_study_draws_are_its_means_whatever_the_temperature():
 @settings(max_examples=10, deadline=None)
 @given(st.sampled_from(["mixture", "study"]), st.lists(st.floats(0, 2**30, width=32), min_size=4, max_size=4))
 def test_gradients_are_finite_for_extreme_rows(loss, times):
-    model = model_of(loss)
+    model = continuous_of(loss)
     rows = some_rows(1, 4)
     rows[0, 1:3, SHIFT], rows[0, 1:3, DURATION] = torch.tensor(times[:2]), torch.tensor(times[2:])
     rows, labels = shifted(rows)
@@ -217,14 +194,6 @@ def test_a_continuation_begins_with_its_prompt_and_its_seed_decides_it(model):
 
 
 @torch.inference_mode()
-def test_the_cache_changes_nothing(model):
-    rows = torch.from_numpy(prompt())[None]
-    cache = DynamicCache()
-    one_by_one = [model(input_ids=rows[:, t : t + 1], past_key_values=cache, use_cache=True).logits for t in range(9)]
-    torch.testing.assert_close(torch.cat(one_by_one, dim=1), model(input_ids=rows).logits, rtol=1e-4, atol=1e-5)
-
-
-@torch.inference_mode()
 def test_a_saved_model_comes_back_the_same_and_ready_to_score(model, tmp_path):
     model.save_pretrained(tmp_path)
     loaded = load_model(tmp_path, "continuous", 0)
@@ -235,7 +204,7 @@ def test_a_saved_model_comes_back_the_same_and_ready_to_score(model, tmp_path):
 
 def test_one_batch_is_learned_by_heart():
     torch.manual_seed(0)
-    model = make_model(dataclasses.replace(SMALL, n_embd=64, dropout=0.0, num_components=16), 0)
+    model = make_model(dataclasses.replace(SMALL_CONTINUOUS, n_embd=64, dropout=0.0, num_components=16), 0)
     rows, labels = shifted(some_rows(2, 12))
     rows[:, 0, PITCH] = torch.tensor([0.0, 1.0])  # each says from the beginning which one it is
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2, betas=(0.9, 0.95))
@@ -256,13 +225,13 @@ def test_one_batch_is_learned_by_heart():
 def test_tokens_that_a_model_does_not_read_are_refused_and_both_are_named():
     rows, ids = make_tokenizer({"name": "continuous"}), make_tokenizer({"name": "remi"})
     compound = make_tokenizer({"name": "miditok", "scheme": "Octuple"})
-    require_fit(SMALL, rows)
+    require_fit(SMALL_CONTINUOUS, rows)
     require_fit(Gpt2Config(), ids)
     with pytest.raises(TrainingError, match=r"model gpt2 reads ids; a token of continuous .* row of 4 numbers"):
         require_fit(Gpt2Config(), rows)
     with pytest.raises(TrainingError, match=r"model continuous reads rows of time shift.*; a token of remi .* an id"):
-        require_fit(SMALL, ids)
-    for config in (SMALL, Gpt2Config()):
+        require_fit(SMALL_CONTINUOUS, ids)
+    for config in (SMALL_CONTINUOUS, Gpt2Config()):
         with pytest.raises(TrainingError, match=f"model {config.name} reads .*a token of miditok .* a row of"):
             require_fit(config, compound)
 
@@ -284,4 +253,4 @@ def test_its_code_is_told_whole():
 )
 def test_settings_that_cannot_be_are_refused(changed, message):
     with pytest.raises(SettingsError, match=message):
-        dataclasses.replace(SMALL, **changed)
+        dataclasses.replace(SMALL_CONTINUOUS, **changed)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from architectures import LENGTH, SIZES, VARIANTS, VOCAB_SIZE, WINDOW, WINDOWED, config_of, some_ids
 
 from pianogen.errors import SettingsError, TrainingError
 from pianogen.models import config_class, count_parameters, load_model, make_model
@@ -15,24 +16,6 @@ from pianogen.models.music_transformer import relative_attention, skewed
 from pianogen.models.noise import Noise
 from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.base import PAD_ID
-
-VOCAB_SIZE, LENGTH, WINDOW = 30, 24, 7
-SIZES = {
-    "gpt2": {"n_layer": 2, "n_head": 2, "n_embd": 16},
-    "encoder": {"n_layer": 2, "n_head": 2, "n_embd": 16, "d_inner": 32},
-    "music_transformer": {"n_layer": 2, "n_head": 2, "n_embd": 16},
-    "gru": {"n_embd": 8, "n_hidden": 16, "window": WINDOW},
-    "gru_attention": {"n_embd": 8, "n_hidden": 16, "window": WINDOW},
-    "encoder_attention": {"n_layer": 2, "n_head": 2, "n_embd": 16, "d_inner": 32, "window": WINDOW},
-}
-WINDOWED = [name for name, sizes in SIZES.items() if "window" in sizes]
-VARIANTS = [*SIZES, *(f"{name} of all" for name in WINDOWED)]
-
-
-def config_of(variant, **changed):
-    name, _, of_all = variant.partition(" ")
-    sizes = {**SIZES[name], **({"window": 0} if of_all else {}), **changed}
-    return config_class(name)(**{"context_length": LENGTH, "dropout": 0.1, **sizes})
 
 
 @pytest.fixture(params=VARIANTS)
@@ -44,10 +27,6 @@ def variant(request):
 def model(variant):
     torch.manual_seed(0)
     return make_model(config_of(variant), VOCAB_SIZE).eval()
-
-
-def some_ids(num_rows=3, length=LENGTH):
-    return torch.randint(3, VOCAB_SIZE, (num_rows, length), generator=torch.Generator().manual_seed(5))
 
 
 def test_every_architecture_is_tested():

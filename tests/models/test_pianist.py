@@ -1,21 +1,18 @@
 """Pianist: voices on steps, and events in time."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import torch
+from architectures import SCHEMES, SMALL_PIANIST, made_pianist, some_music
 from builders import notes
-from corpora import improvise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pianogen.errors import TrainingError
 from pianogen.evaluation.likelihood import score
-from pianogen.generation.continuation import continue_tokens
 from pianogen.generation.decoding import DecodingConfig
-from pianogen.models import count_parameters, load_model, make_model, require_fit
-from pianogen.models.configs import PianistConfig
+from pianogen.generation.sampling import continue_tokens
+from pianogen.models import count_parameters, load_model, require_fit
 from pianogen.models.keys import fading_sums, keys_of
 from pianogen.models.repeats import find_repeats
 from pianogen.models.steps_seen import steps_held, what_is_seen
@@ -24,46 +21,16 @@ from pianogen.shards.examples import IGNORED
 from pianogen.tokenizers.base import BOS_ID, EOS_ID, PAD_ID, make_tokenizer
 from pianogen.tokenizers.jsb import REST_ID
 
-SMALL = PianistConfig(context_length=256, n_layer=2, n_gru=1, n_head=2, n_embd=32, d_voice=48)
-SCHEMES = {
-    "jsb": {"name": "jsb", "order": "SBAT", "lowest_pitch": 36, "highest_pitch": 81},
-    "remi": {"name": "remi"},
-    "tsd": {"name": "tsd"},
-    "midi_like": {"name": "midi_like"},
-    "performance": {"name": "performance"},
-}
-
 
 @pytest.fixture(params=SCHEMES)
 def tokenizer(request):
     return make_tokenizer(SCHEMES[request.param])
 
 
-def made(tokenizer, **changed):
-    """A model whose zeros are drawn as well, so that all of it matters."""
-    torch.manual_seed(1)
-    model = make_model(dataclasses.replace(SMALL, **changed), len(tokenizer.vocab), tokenizer)
-    with torch.no_grad():
-        for weight in model.parameters():
-            if not weight.any():
-                weight.normal_(std=0.1)
-    return model.eval()
-
-
-def some_music(tokenizer, num_rows=2, length=130) -> torch.Tensor:
-    """Rows of ids, BOS first."""
-    rows = []
-    for seed in range(num_rows):
-        ids = tokenizer.encode(improvise(seed, 200))
-        rows.append(np.concatenate(([BOS_ID], ids))[:length])
-    assert all(len(row) == length for row in rows)
-    return torch.from_numpy(np.stack(rows).astype(np.int64))
-
-
 @torch.inference_mode()
 @pytest.mark.parametrize("place", [1, 6, 64, 129])
 def test_a_logit_depends_on_no_later_token(tokenizer, place):
-    model, ids = made(tokenizer), some_music(tokenizer)
+    model, ids = made_pianist(tokenizer), some_music(tokenizer)
     before = model(input_ids=ids).logits
     for shift in (1, 7, 40):
         changed = ids.clone()
@@ -75,7 +42,7 @@ def test_a_logit_depends_on_no_later_token(tokenizer, place):
 
 @torch.inference_mode()
 def test_a_window_from_the_middle_of_music_depends_on_no_later_token_either(tokenizer):
-    model = made(tokenizer)
+    model = made_pianist(tokenizer)
     first = model.stride if model.stride > 1 else 13
     ids = some_music(tokenizer)[:, first:]
     changed = ids.clone()
@@ -86,7 +53,7 @@ def test_a_window_from_the_middle_of_music_depends_on_no_later_token_either(toke
 
 @torch.inference_mode()
 def test_a_shorter_sequence_has_the_logits_of_a_longer_ones_beginning(tokenizer):
-    model, ids = made(tokenizer), some_music(tokenizer)
+    model, ids = made_pianist(tokenizer), some_music(tokenizer)
     whole = model(input_ids=ids).logits
     for length in (1, 2, 63, 100):
         part = model(input_ids=ids[:, :length]).logits
@@ -95,7 +62,7 @@ def test_a_shorter_sequence_has_the_logits_of_a_longer_ones_beginning(tokenizer)
 
 @torch.inference_mode()
 def test_probabilities_add_up_and_nats_are_theirs(tokenizer):
-    model, ids = made(tokenizer), some_music(tokenizer)
+    model, ids = made_pianist(tokenizer), some_music(tokenizer)
     labels = ids.roll(-1, dims=1)
     labels[0, 60:] = IGNORED
     labels[1, -1] = EOS_ID if tokenizer.name == "jsb" else 5
@@ -110,7 +77,7 @@ def test_probabilities_add_up_and_nats_are_theirs(tokenizer):
 @torch.inference_mode()
 def test_steps_have_the_probabilities_of_their_voices_in_any_order():
     tokenizer = make_tokenizer(SCHEMES["jsb"])
-    model, ids = made(tokenizer), some_music(tokenizer, length=129)
+    model, ids = made_pianist(tokenizer), some_music(tokenizer, length=129)
     logits = model(input_ids=ids[:, :-1]).logits
     # That a step is not the end is part of its first token's probability; it is left out here.
     logits[..., EOS_ID] = float("-inf")
@@ -123,7 +90,7 @@ def test_steps_have_the_probabilities_of_their_voices_in_any_order():
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 1, 0, 2)])
 def test_all_that_voices_can_do_together_has_the_probability_1_in_any_order(order):
     tokenizer = make_tokenizer({"name": "jsb", "lowest_pitch": 60, "highest_pitch": 62})
-    model = made(tokenizer)
+    model = made_pianist(tokenizer)
     step = torch.cartesian_prod(*[torch.arange(4)] * 4) + REST_ID
     before = torch.randint(REST_ID, REST_ID + 4, (40,), generator=torch.Generator().manual_seed(1))
     nats = model.step_nats(torch.cat((before.expand(len(step), -1), step), 1), order)
@@ -131,7 +98,7 @@ def test_all_that_voices_can_do_together_has_the_probability_1_in_any_order(orde
 
 
 def test_one_batch_is_learned_by_heart(tokenizer):
-    model = made(tokenizer, dropout=0.0, voice_dropout=0.0, hide=0.0, hide_repeats=0.0).train()
+    model = made_pianist(tokenizer, dropout=0.0, voice_dropout=0.0, hide=0.0, hide_repeats=0.0).train()
     ids = some_music(tokenizer, length=66)
     # Where both rows begin alike, nothing says which one it is: four steps of voices, three of them rests.
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
@@ -148,7 +115,7 @@ def test_one_batch_is_learned_by_heart(tokenizer):
 
 @torch.inference_mode()
 def test_a_saved_model_comes_back_the_same_and_knows_its_tokens(tokenizer, tmp_path):
-    model, ids = made(tokenizer), some_music(tokenizer)
+    model, ids = made_pianist(tokenizer), some_music(tokenizer)
     model.save_pretrained(tmp_path)
     loaded = load_model(tmp_path, "pianist", len(tokenizer.vocab))
     assert loaded.scheme == {"name": tokenizer.name, **tokenizer.options}
@@ -156,8 +123,8 @@ def test_a_saved_model_comes_back_the_same_and_knows_its_tokens(tokenizer, tmp_p
 
 
 def test_parameters_are_counted_without_memory(tokenizer):
-    counted = count_parameters(SMALL, len(tokenizer.vocab), tokenizer)
-    assert counted == sum(weight.numel() for weight in made(tokenizer).parameters())
+    counted = count_parameters(SMALL_PIANIST, len(tokenizer.vocab), tokenizer)
+    assert counted == sum(weight.numel() for weight in made_pianist(tokenizer).parameters())
 
 
 @pytest.mark.parametrize(
@@ -171,12 +138,12 @@ def test_parameters_are_counted_without_memory(tokenizer):
 )
 def test_tokens_that_it_does_not_know_are_refused(scheme, message):
     with pytest.raises(TrainingError, match=message):
-        require_fit(SMALL, make_tokenizer(scheme))
+        require_fit(SMALL_PIANIST, make_tokenizer(scheme))
 
 
 @torch.inference_mode()
 def test_music_longer_than_the_context_is_scored_in_whole_bars(tokenizer):
-    model, ids = made(tokenizer), some_music(tokenizer, num_rows=1, length=400)[0].numpy()
+    model, ids = made_pianist(tokenizer), some_music(tokenizer, num_rows=1, length=400)[0].numpy()
     whole = score(model, [ids], 1024)
     parts = score(model, [ids], 256)
     assert np.isfinite(parts).all()
@@ -185,7 +152,7 @@ def test_music_longer_than_the_context_is_scored_in_whole_bars(tokenizer):
 
 
 def test_it_goes_on_with_steps_and_events(tokenizer):
-    model, prompt = made(tokenizer), some_music(tokenizer, num_rows=1, length=41)[0].numpy()
+    model, prompt = made_pianist(tokenizer), some_music(tokenizer, num_rows=1, length=41)[0].numpy()
     config = DecodingConfig(temperature=1.0)
     drawn = continue_tokens(model, [prompt], max_tokens=24, decoding=config, seeds=[3], context_length=128)[0]
     again = continue_tokens(model, [prompt], max_tokens=24, decoding=config, seeds=[3], context_length=128)[0]
@@ -199,11 +166,12 @@ def test_it_goes_on_with_steps_and_events(tokenizer):
 
 
 def test_it_goes_on_beyond_its_context(tokenizer):
-    model, prompt = made(tokenizer), some_music(tokenizer, num_rows=1, length=150)[0].numpy()
+    model, prompt = made_pianist(tokenizer), some_music(tokenizer, num_rows=1, length=150)[0].numpy()
     drawn = continue_tokens(
         model, [prompt], max_tokens=6, decoding=DecodingConfig(temperature=0), seeds=[1], context_length=128
     )[0]
-    first = max(0, 150 - 128)
+    # Half a context, from the beginning of a bar on.
+    first = 150 - 64
     first = -(-first // model.stride) * model.stride
     with torch.inference_mode():
         logits = model(input_ids=torch.from_numpy(prompt[None, first:])).logits[0, -1]
@@ -275,9 +243,9 @@ def test_the_clock_of_events_is_that_of_the_tokens():
     tokenizer = make_tokenizer({"name": "remi"})
     events = layout_of(tokenizer)
     ids = tokenizer.encode(notes((0, 60, 1), (1.5, 64, 0.5), (5, 67, 1)))
-    read = made(tokenizer).reader(torch.from_numpy(np.concatenate(([BOS_ID], ids)).astype(np.int64))[None])
+    read = made_pianist(tokenizer).reader(torch.from_numpy(np.concatenate(([BOS_ID], ids)).astype(np.int64))[None])
     assert events.units_per_bar == 32
     # Before each of three notes and the place after them: what has been, in units of an eighth of a quarter.
-    assert read.pitch[0].tolist() == [0, 0, 60, 64, 67]
-    assert (read.time[0, 2:] - read.time[0, 2]).tolist() == [0, 12, 40]
-    assert read.place[0, 2:].tolist() == [0, 12, 8]
+    assert read.past.pitch[0].tolist() == [0, 0, 60, 64, 67]
+    assert (read.past.time[0, 2:] - read.past.time[0, 2]).tolist() == [0, 12, 40]
+    assert read.past.place[0, 2:].tolist() == [0, 12, 8]

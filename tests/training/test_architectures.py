@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from architectures import first_read
 from builders import settings_in, write_tiny_experiment
 from symusic import Score
 from trainings import StopAfter
@@ -17,9 +18,9 @@ from trainings import StopAfter
 from pianogen.augment import AugmentConfig
 from pianogen.evaluation.evaluations import evaluate_run
 from pianogen.evaluation.likelihood import choose_within, measure
-from pianogen.generation.continuation import continue_tokens
 from pianogen.generation.decoding import DecodingConfig
 from pianogen.generation.samples import generate_samples
+from pianogen.generation.sampling import continue_tokens
 from pianogen.lake import Lake
 from pianogen.models import load_model
 from pianogen.models.configs import CONFIGS
@@ -114,9 +115,7 @@ def test_trained_stopped_and_resumed_it_has_the_weights_of_an_undisturbed_one(va
     )
     assert drawn[: len(prompt)].tolist() == prompt.tolist()
     read = drawn[:-1]
-    stride = getattr(model, "stride", 1)
-    while len(read) > 32:
-        read = read[stride:]
+    read = read[first_read(len(read), 32, getattr(model, "stride", 1)) :]
     with torch.inference_mode():
         logits = model(input_ids=torch.from_numpy(read[None])).logits[0, -1]
         assert drawn[-1] == 2 + int(logits[2:].argmax())
