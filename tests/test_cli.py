@@ -234,6 +234,15 @@ def test_the_whole_way_by_hand(tmp_path):
     code, said = pianogen("generate", "--prompt", prompt, "--out", out, "--max-tokens", 40, project=project)
     assert code == 0
     assert symusic.Score(out).note_num() >= 60
+    options = ("--prompt", prompt, "--out", out, "--max-tokens", 20, "--beams", 2, "--beam-groups", 2)
+    code, said = pianogen("generate", *options, project=project)
+    best, other, difference = said.splitlines()
+    assert code == 0
+    assert best.startswith(f"{out}: ")
+    assert other.startswith(f"{tmp_path / 'next.2.mid'}: ")
+    assert float(best.split("score ")[1].split(",")[0]) >= float(other.split("score ")[1].split(",")[0])
+    assert difference.startswith("difference between them: ")
+    assert symusic.Score(tmp_path / "next.2.mid").note_num() >= 60
     code, said = pianogen("report", project=project)
     page = tmp_path / "data" / "report" / "index.html"
     assert said.splitlines() == [str(page), str(tmp_path / "docs" / "data" / "README.md")]

@@ -1,14 +1,16 @@
 """Commands about models: experiments, shards, training, numbers, samples and the page."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pianogen.cli.rows import Format, print_rows
 from pianogen.cli.shared import Config, Experiment, app, err, experiment_path, out, progress_bar, publish, published
 from pianogen.settings import load_settings
+
+if TYPE_CHECKING:
+    from pianogen.generation.beams import BeamConfig
 
 _REPORTED = """
     select {columns} from leaderboard_with_references where {wanted}
@@ -147,22 +149,61 @@ def generate(
     temperature: Annotated[float, typer.Option(help="0 takes the most likely token each time.")] = 1.0,
     top_k: Annotated[int, typer.Option(help="Draw among the k most likely tokens; 0: all.")] = 0,
     top_p: Annotated[float, typer.Option(help="Draw among the most likely tokens up to this probability.")] = 0.95,
+    min_p: Annotated[float, typer.Option(help="... at least so many times as likely as the likeliest; 0: all.")] = 0.0,
+    repetition_penalty: Annotated[float, typer.Option(help="Above 1: tokens that came are less likely.")] = 1.0,
+    repetition_window: Annotated[int, typer.Option(help="The last tokens that it looks at; 0: all.")] = 0,
+    no_repeat_ngram: Annotated[int, typer.Option(help="No run of so many tokens comes twice; 0: any may.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same music.")] = 1,
+    beams: Annotated[int, typer.Option(help="Above 0: search the likeliest with so many beams; nothing is drawn.")] = 0,
+    beam_groups: Annotated[int, typer.Option(help="Groups of beams that avoid each other's tokens.")] = 1,
+    diversity: Annotated[float, typer.Option(help="How much they do, in nats.")] = 0.5,
+    length_penalty: Annotated[float, typer.Option(help="0: likeliest in all; 1: on average, so longer ones.")] = 1.0,
     config: Config = None,
 ) -> None:
-    """Continue a piece, or begin one, with a trained model."""
+    """Continue a piece, or begin one, with a trained model; with --beams, write as many, the best to --out."""
     from pianogen.generation.continuation import generate as generate_music
     from pianogen.training.experiment import GenerationConfig
     from pianogen.training.runs import find_checkpoint
 
     run = find_checkpoint(load_settings(config).runs, checkpoint)
-    drawing = replace(
-        GenerationConfig(), max_tokens=max_tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    drawing = GenerationConfig(
+        max_tokens=max_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        repetition_window=repetition_window,
+        no_repeat_ngram=no_repeat_ngram,
+        seed=seed,
     )
+    if beams:
+        from pianogen.generation.beams import BeamConfig
+
+        width = BeamConfig(num_beams=beams, num_groups=beam_groups, diversity=diversity, length_penalty=length_penalty)
+        _search(run, prompt, to, width, max_tokens, prompt_sec)
+        return
     sample = generate_music(run, prompt, to, drawing, prompt_sec=prompt_sec)
     typer.echo(
         f"{to}: {sample.num_notes} notes, {sample.duration_sec:.1f} s, prompt {sample.prompt_sec:.1f} s, seed {seed}"
     )
+
+
+def _search(
+    run: Path, prompt: Path | None, to: Path, beams: "BeamConfig", max_tokens: int, prompt_sec: float | None
+) -> None:
+    from pianogen.generation.beams import mean_distance
+    from pianogen.generation.continuation import search
+
+    found = search(run, prompt, to, beams, max_tokens=max_tokens, prompt_sec=prompt_sec)
+    for one in found:
+        hypothesis = one.hypothesis
+        typer.echo(
+            f"{one.path}: {one.sample.num_notes} notes, {one.sample.duration_sec:.1f} s, score {hypothesis.score:.4f}, "
+            f"ln p {hypothesis.log_prob:.2f}, {'ended' if hypothesis.is_ended else 'cut'}"
+        )
+    difference = mean_distance([one.hypothesis.continuation for one in found])
+    typer.echo(f"difference between them: {difference:.3f} of their tokens")
 
 
 @app.command(epilog="Example: pianogen leaderboard --format csv")

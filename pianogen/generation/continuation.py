@@ -11,6 +11,7 @@ import pyarrow as pa
 import torch
 
 from pianogen.errors import RejectedFileError, ShardError
+from pianogen.generation.beams import BeamConfig, Hypothesis, beam_search
 from pianogen.generation.decoding import DecodingConfig
 from pianogen.generation.sampling import continue_tokens
 from pianogen.midi.columns import NoteColumns, from_table
@@ -103,16 +104,79 @@ def generate(
     description = require_run(run)
     folder = run / description["checkpoint"]
     tokenizer = _saved_tokenizer(folder)
-    given = Prompt()
-    if prompt is not None:
-        parsed = parse_file(prompt)
-        given = cut_prompt(parsed.tables["notes"], parsed.tables["tempos"], parsed.ticks_per_quarter, prompt_sec)
-        if len(prompt_tokens(tokenizer, given)) == 1:
-            raise RejectedFileError("no_notes", f"{prompt}: no note between the lowest and the highest known pitch")
+    given = _read_prompt(tokenizer, prompt, prompt_sec)
     samples = draw_samples(folder, description, tokenizer, [given], [config.seed], config)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, samples[0].midi)
     return samples[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A hypothesis of a search, and what is heard of it."""
+
+    path: Path
+    sample: Sample
+    hypothesis: Hypothesis
+
+
+def search(
+    run: Path,
+    prompt: Path | None,
+    out: Path,
+    beams: BeamConfig,
+    *,
+    max_tokens: int,
+    prompt_sec: float | None = None,
+) -> list[Found]:
+    """Find the likeliest continuations and write each as MIDI: the best to `out`, the others beside it, `NAME.2.mid`.
+
+    Args:
+        run: as of `generate`.
+        prompt: the same.
+        out: the same.
+        beams: how wide the search is.
+        max_tokens: most tokens beyond the prompt.
+        prompt_sec: as of `generate`.
+
+    Returns:
+        The best score first.
+
+    Raises:
+        TrainingError: as `generate`; and RejectedFileError and ShardError.
+        GenerationError: the model draws rows of numbers.
+    """
+    description = require_run(run)
+    folder = run / description["checkpoint"]
+    tokenizer = _saved_tokenizer(folder)
+    given = _read_prompt(tokenizer, prompt, prompt_sec)
+    model = _loaded(folder, description, tokenizer, "auto")
+    with fixed_threads(1):
+        (hypotheses,) = beam_search(
+            model,
+            [prompt_tokens(tokenizer, given)],
+            max_tokens=max_tokens,
+            beams=beams,
+            context_length=description["context_length"],
+        )
+    found = []
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for i, hypothesis in enumerate(hypotheses):
+        path = out if i == 0 else out.with_name(f"{out.stem}.{i + 1}{out.suffix}")
+        sample = _render(tokenizer, hypothesis.tokens, given)
+        write_whole(path, sample.midi)
+        found.append(Found(path=path, sample=sample, hypothesis=hypothesis))
+    return found
+
+
+def _read_prompt(tokenizer: Tokenizer, path: Path | None, prompt_sec: float | None) -> Prompt:
+    if path is None:
+        return Prompt()
+    parsed = parse_file(path)
+    prompt = cut_prompt(parsed.tables["notes"], parsed.tables["tempos"], parsed.ticks_per_quarter, prompt_sec)
+    if len(prompt_tokens(tokenizer, prompt)) == 1:
+        raise RejectedFileError("no_notes", f"{path}: no note between the lowest and the highest known pitch")
+    return prompt
 
 
 def draw_samples(
@@ -136,9 +200,13 @@ def draw_samples(
         config: how many tokens, and how to draw them.
         device: see `pick_device`.
     """
-    model = load_model(folder, run["model"], len(tokenizer.vocab))
-    model.to(pick_device(device).torch_device)  # pyright: ignore[reportArgumentType]
+    model = _loaded(folder, run, tokenizer, device)
     return continue_prompts(model, tokenizer, prompts, seeds, config, context_length=run["context_length"])
+
+
+def _loaded(folder: Path, run: dict, tokenizer: Tokenizer, device: str) -> torch.nn.Module:
+    model = load_model(folder, run["model"], len(tokenizer.vocab))
+    return model.to(pick_device(device).torch_device)  # pyright: ignore[reportArgumentType]
 
 
 def continue_prompts(

@@ -4,7 +4,8 @@ from builders import TPQ, notes, scale
 from symusic import Score
 
 from pianogen.errors import RejectedFileError, TrainingError
-from pianogen.generation.continuation import cut_prompt, generate
+from pianogen.generation.beams import BeamConfig, mean_distance
+from pianogen.generation.continuation import cut_prompt, generate, search
 from pianogen.lake import Lake
 from pianogen.midi.render import midi_bytes
 from pianogen.tables import SCHEMAS
@@ -60,6 +61,23 @@ def test_a_users_file_is_continued_as_midi_with_its_own_notes_in_it(run, tmp_pat
     assert sample.duration_sec >= sample.prompt_sec
     again = generate(run, mine, tmp_path / "again.mid", GenerationConfig(max_tokens=80, seed=3))
     assert again.midi == sample.midi
+
+
+def test_a_search_writes_the_best_continuation_and_the_others_beside_it(run, tmp_path):
+    mine, out = tmp_path / "mine.mid", tmp_path / "new" / "next.mid"
+    mine.write_bytes(midi_bytes(scale(60, 16), tempo_qpm=90.0))
+    beams = BeamConfig(num_beams=4, num_groups=2, diversity=3.0)
+    found = search(run, mine, out, beams, max_tokens=40, prompt_sec=4.0)
+    assert [one.path.name for one in found] == ["next.mid", "next.2.mid", "next.3.mid", "next.4.mid"]
+    assert sorted(path.name for path in out.parent.iterdir()) == sorted(one.path.name for one in found)
+    scores = [one.hypothesis.score for one in found]
+    assert scores == sorted(scores, reverse=True)
+    for one in found:
+        assert one.path.read_bytes() == one.sample.midi
+        assert Score(one.path).note_num() == one.sample.num_notes >= 12
+        assert one.sample.prompt_sec == 4.0
+        assert len(one.hypothesis.continuation) <= 40
+    assert mean_distance([one.hypothesis.continuation for one in found]) > 0
 
 
 def test_only_the_beginning_of_a_users_file_is_taken_when_asked(run, tmp_path):
