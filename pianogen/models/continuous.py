@@ -20,7 +20,7 @@ B rows, T positions, D width, K logistics.
 """
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
